@@ -1,0 +1,118 @@
+"""What `etude train` can do beyond LeRobot's trainer. Every other key is LeRobot's own (`TrainPipelineConfig`).
+
+Keys here never clash with LeRobot's, so that one flat namespace of dotted flags serves both.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+__all__ = ["TrainOptions"]
+
+
+@dataclass
+class EarlyStopping:
+    """Stop when the watched metric no longer improves. Off while `patience` is null.
+
+    Attributes:
+        patience: validations in a row without improvement after which to stop.
+        min_delta: what counts as an improvement, in the metric's unit.
+    """
+
+    patience: int | None = None
+    min_delta: float = 0.0
+
+
+@dataclass
+class Ema:
+    """Exponential moving average of the weights, saved beside them and validated instead of them.
+
+    Attributes:
+        enable: keep an average.
+        decay: the average's memory; after step s it is min(decay, (1 + s) / (10 + s)).
+    """
+
+    enable: bool = False
+    decay: float = 0.999
+
+
+@dataclass
+class CheckpointOptions:
+    """Which checkpoints stay on the disk.
+
+    Attributes:
+        keep_last: how many of the newest to keep (`last` and `best` always stay); null keeps all.
+        best_by: what decides `best`: auto (success rate where there are rollouts, else validation loss),
+            val_loss or success_rate.
+    """
+
+    keep_last: int | None = None
+    best_by: str = "auto"
+
+
+@dataclass
+class MlflowOptions:
+    """MLflow tracking.
+
+    Attributes:
+        enable: log to MLflow.
+        tracking_uri: null means MLFLOW_TRACKING_URI, else the SQLite file `mlflow.db` beside `outputs/`.
+        experiment: experiment name; null means "etude".
+        tags: extra tags on the run.
+    """
+
+    enable: bool = True
+    tracking_uri: str | None = None
+    experiment: str | None = None
+    tags: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class FramesOptions:
+    """How video frames reach the batches.
+
+    Attributes:
+        cache: auto (decode each video once into memory when it fits), memory (insist), off (decode each batch).
+        memory_gib: most memory the decoded frames may take; null means a quarter of what is free.
+    """
+
+    cache: str = "auto"
+    memory_gib: float | None = None
+
+
+@dataclass
+class TrainOptions:
+    """Options of `etude train` that LeRobot's config does not have.
+
+    Attributes:
+        exclude_episodes: episodes left out (also `--dataset.exclude_episodes`).
+        precision: no | bf16 | fp16 | auto (what the policy's own config asks for).
+        gradient_accumulation_steps: batches summed up before each optimizer update.
+        grad_clip_norm: overrides the policy preset's clipping norm; 0 turns it off, null keeps the preset.
+        lr_schedule: null keeps the policy's preset; constant | linear | cosine, with `lr_warmup_steps`.
+        lr_warmup_steps: warm-up of `lr_schedule`, in optimizer updates; null means 5 % of the steps.
+        checkpoint_mode: from-scratch | from-trained (weights only, from `--policy.path`).
+        data_check: fast (metadata and tables, the default) | full (decodes every video) | off.
+        deterministic: bit-equal runs on the same machine, at some speed.
+        wandb_tags: tags of the W&B run (also `--wandb.tags`).
+        tracking_interval_s: how often points are sent to the tracking servers, seconds.
+        system_metrics_interval_s: how often CPU, GPU and memory are sampled, seconds; 0 turns it off.
+    """
+
+    exclude_episodes: list[int] = field(default_factory=list)
+    precision: str = "auto"
+    gradient_accumulation_steps: int = 1
+    grad_clip_norm: float | None = None
+    lr_schedule: str | None = None
+    lr_warmup_steps: int | None = None
+    checkpoint_mode: str = "from-scratch"
+    data_check: str = "fast"
+    deterministic: bool = False
+    wandb_tags: list[str] = field(default_factory=list)
+    tracking_interval_s: float = 2.0
+    system_metrics_interval_s: float = 10.0
+    early_stopping: EarlyStopping = field(default_factory=EarlyStopping)
+    ema: Ema = field(default_factory=Ema)
+    checkpoint: CheckpointOptions = field(default_factory=CheckpointOptions)
+    mlflow: MlflowOptions = field(default_factory=MlflowOptions)
+    frames: FramesOptions = field(default_factory=FramesOptions)
