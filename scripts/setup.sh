@@ -40,13 +40,18 @@ if [ ! -d .venv/lib/python3.12/site-packages/torch ]; then
 fi
 
 scripts/system_libraries.sh
-uv=$(scripts/find_uv.sh "$python")
 
-# pip's mirror and certificates, where a site has set them, are uv's too.
+# A site behind a proxy adds its certificate to the system's list and sets its mirror for pip: both hold for uv too.
+system_certificates=/etc/ssl/certs/ca-certificates.crt
+if [ -s "$system_certificates" ]; then
+    export PIP_CERT="${PIP_CERT:-$system_certificates}"
+    export SSL_CERT_FILE="${SSL_CERT_FILE:-$PIP_CERT}"
+fi
 mirror=$(python3 -m pip config get global.index-url 2>/dev/null || true)
-[ -n "${UV_DEFAULT_INDEX:-${UV_INDEX_URL:-}}" ] || export UV_DEFAULT_INDEX="${PIP_INDEX_URL:-${mirror:-https://pypi.org/simple}}"
-[ -n "${SSL_CERT_FILE:-}" ] || [ -z "${PIP_CERT:-}" ] || export SSL_CERT_FILE="$PIP_CERT"
+export UV_DEFAULT_INDEX="${UV_DEFAULT_INDEX:-${UV_INDEX_URL:-${PIP_INDEX_URL:-${mirror:-https://pypi.org/simple}}}}"
 export UV_HTTP_TIMEOUT="${UV_HTTP_TIMEOUT:-300}"
+
+uv=$(scripts/find_uv.sh "$python")
 
 rm -f "$stamp"
 [ -d .venv ] || "$uv" venv --quiet --no-config --python "$python" .venv
