@@ -8,7 +8,7 @@ import pytest
 
 from tests.rules.source import SOURCE, imports_of, python_files, room_of
 
-# library -> where it may be imported: a room, or a path below src/etude (doctor only asks whether it is there)
+# library -> where it may be imported: a room, or a path below src/etude (doctor only tries it)
 ALLOWED = {
     "mlflow": ("tracking", "registry", "doctor"),
     "wandb": ("tracking", "doctor"),
@@ -30,7 +30,6 @@ WITHOUT_TORCH = (
     "platforms",
     "tracking",
     "registry",
-    "report",
 )
 FILES = python_files(SOURCE)
 
