@@ -1,0 +1,96 @@
+"""Whole batches gathered from contiguous arrays, equal to what LeRobot's loader collates, key by key."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from etude.data.pictures import PictureReader
+from etude.data.table import FrameTable
+
+__all__ = ["Batch", "BatchSource"]
+
+Batch = dict[str, Any]
+
+
+class BatchSource:
+    """Makes batches of samples: observations, action chunks, padding masks, the task.
+
+    Args:
+        table: the rows.
+        pictures: a reader for each camera that is wanted.
+        delta_indices: for each windowed feature the frame offsets of its window, e.g. `{"action": range(100)}`.
+            A window never leaves its episode: it repeats the edge frame and marks it in `KEY_is_pad`.
+        tasks: task strings by task index.
+        squeeze: cameras whose window of one frame has no time axis (LeRobot's way with videos).
+        transforms: applied to one sample's picture, `(channels, height, width)` or with a leading time axis.
+    """
+
+    def __init__(
+        self,
+        table: FrameTable,
+        pictures: Mapping[str, PictureReader],
+        *,
+        delta_indices: Mapping[str, Sequence[int]] | None,
+        tasks: Sequence[str],
+        squeeze: frozenset[str] = frozenset(),
+        transforms: Mapping[str, Callable[[torch.Tensor], torch.Tensor]] | None = None,
+    ) -> None:
+        self.table = table
+        self._pictures = dict(pictures)
+        deltas = delta_indices or {}
+        self._deltas = {key: np.asarray(list(value), dtype=np.int64) for key, value in deltas.items()}
+        self._tasks = list(tasks)
+        self._squeeze = squeeze
+        self._transforms = dict(transforms or {})
+
+    def batch(self, rows: np.ndarray) -> Batch:
+        """The batch of samples that start at these rows.
+
+        Returns:
+            Feature name to tensor: scalars `(batch,)`, vectors `(batch, dim)`, windows `(batch, chunk, dim)`,
+            pictures `(batch, [time,] channels, height, width)` in uint8 (depth: float32),
+            `KEY_is_pad` `(batch, chunk)`, and `task`, a list of strings.
+        """
+        batch: Batch = {key: self._frames(key, rows) for key in self._pictures}
+        for key, column in self.table.columns.items():
+            if key in self._pictures:
+                continue
+            if isinstance(column, list):
+                batch[key] = [column[row] for row in rows.tolist()]
+            elif isinstance(column, torch.Tensor):
+                batch[key] = self._values(key, column, rows)
+        for key in self._deltas:
+            if key in batch:
+                batch[f"{key}_is_pad"] = torch.from_numpy(self._padding(key, rows))
+        batch["task"] = [self._tasks[index] for index in batch["task_index"].tolist()]
+        return batch
+
+    def _values(self, key: str, column: torch.Tensor, rows: np.ndarray) -> torch.Tensor:
+        if key not in self._deltas:
+            return column[torch.from_numpy(rows)]
+        return column[torch.from_numpy(self._window(key, rows))]
+
+    def _frames(self, key: str, rows: np.ndarray) -> torch.Tensor:
+        if key not in self._deltas:
+            frames = self._pictures[key].read(rows)
+        else:
+            window = self._window(key, rows)
+            frames = self._pictures[key].read(window.reshape(-1))
+            frames = frames.reshape(*window.shape, *frames.shape[1:])
+            if key in self._squeeze and window.shape[1] == 1:
+                frames = frames.squeeze(1)
+        if key in self._transforms:
+            frames = torch.stack([self._transforms[key](sample) for sample in frames])
+        return frames
+
+    def _window(self, key: str, rows: np.ndarray) -> np.ndarray:
+        wanted = rows[:, None] + self._deltas[key][None, :]
+        return np.clip(wanted, self.table.episode_start[rows, None], self.table.episode_end[rows, None] - 1)
+
+    def _padding(self, key: str, rows: np.ndarray) -> np.ndarray:
+        wanted = rows[:, None] + self._deltas[key][None, :]
+        return (wanted < self.table.episode_start[rows, None]) | (wanted >= self.table.episode_end[rows, None])
