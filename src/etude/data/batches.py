@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,6 @@ class BatchSource:
             A window never leaves its episode: it repeats the edge frame and marks it in `KEY_is_pad`.
         tasks: task strings by task index.
         squeeze: cameras whose window of one frame has no time axis (LeRobot's way with videos).
-        transforms: applied to one sample's picture, `(channels, height, width)` or with a leading time axis.
     """
 
     def __init__(
@@ -37,7 +36,6 @@ class BatchSource:
         delta_indices: Mapping[str, Sequence[int]] | None,
         tasks: Sequence[str],
         squeeze: frozenset[str] = frozenset(),
-        transforms: Mapping[str, Callable[[torch.Tensor], torch.Tensor]] | None = None,
     ) -> None:
         self.table = table
         self._pictures = dict(pictures)
@@ -45,7 +43,6 @@ class BatchSource:
         self._deltas = {key: np.asarray(list(value), dtype=np.int64) for key, value in deltas.items()}
         self._tasks = list(tasks)
         self._squeeze = squeeze
-        self._transforms = dict(transforms or {})
 
     def batch(self, rows: np.ndarray) -> Batch:
         """The batch of samples that start at these rows.
@@ -83,8 +80,6 @@ class BatchSource:
             frames = frames.reshape(*window.shape, *frames.shape[1:])
             if key in self._squeeze and window.shape[1] == 1:
                 frames = frames.squeeze(1)
-        if key in self._transforms:
-            frames = torch.stack([self._transforms[key](sample) for sample in frames])
         return frames
 
     def _window(self, key: str, rows: np.ndarray) -> np.ndarray:

@@ -111,11 +111,7 @@ class Demonstrations:
             if keys:
                 self.notes.append("frames are decoded for each batch")
 
-    def source(
-        self,
-        delta_indices: Mapping[str, Sequence[int]] | None,
-        transforms: Mapping[str, Callable[[Any], Any]] | None = None,
-    ) -> BatchSource:
+    def source(self, delta_indices: Mapping[str, Sequence[int]] | None) -> BatchSource:
         """Batches over this dataset's rows, with these windows."""
         return BatchSource(
             self.table,
@@ -123,7 +119,6 @@ class Demonstrations:
             delta_indices={key: value for key, value in (delta_indices or {}).items() if self._is_read(key)},
             tasks=[str(name) for name in self.meta.tasks.index],
             squeeze=frozenset(self.meta.video_keys),
-            transforms=transforms,
         )
 
     def _is_read(self, key: str) -> bool:

@@ -1,1 +1,1 @@
-"""See docs/architecture.md."""
+"""The behaviour-cloning trainer: LeRobot's policies, our loop."""

@@ -1,0 +1,153 @@
+"""The policy to train and its processors, made as LeRobot's trainer makes them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from etude.errors import CheckpointError, MissingExtraError, UsageError
+from etude.imitation.checkpoint import quiet
+
+__all__ = ["make_policy", "make_processors"]
+
+
+def make_policy(config: Any, meta: Any, weights: Path | None) -> Any:
+    """A LeRobot policy for this data, fresh or with the weights of a checkpoint.
+
+    Args:
+        config: LeRobot's `TrainPipelineConfig`.
+        meta: LeRobot's dataset metadata, with the statistics to normalise with.
+        weights: a `pretrained_model` folder to resume from; None follows `config.policy.pretrained_path`.
+
+    Raises:
+        CheckpointError: the weights or their shapes do not fit the data or the config.
+        UsageError: the policy refuses the data.
+    """
+    from lerobot.policies import make_policy as lerobot_make_policy
+
+    original = config.policy.pretrained_path
+    if weights is not None:
+        config.policy.pretrained_path = weights
+    pretrained = config.policy.pretrained_path
+    if pretrained is not None:
+        _check_shapes(config.policy, meta, config.rename_map)
+    try:
+        with quiet():
+            policy = lerobot_make_policy(cfg=config.policy, ds_meta=meta, rename_map=config.rename_map)
+    except (OSError, RuntimeError, ValueError, KeyError, ImportError) as error:
+        raise _explain(error, config.policy, pretrained) from error
+    finally:
+        config.policy.pretrained_path = original
+    if config.peft is not None and weights is None:
+        policy = _with_adapter(policy, config)
+    return policy
+
+
+def make_processors(config: Any, policy: Any, meta: Any, device: str, weights: Path | None) -> tuple[Any, Any]:
+    """Pre- and postprocessor: LeRobot's, saved ones where there is a checkpoint.
+
+    On resume the checkpoint's own statistics stay; fine-tuning normalises with those of the new data.
+    """
+    from lerobot.policies import make_pre_post_processors
+
+    pretrained = weights or config.policy.pretrained_path
+    arguments: dict[str, Any] = {}
+    if weights is None:
+        arguments["dataset_stats"] = meta.stats
+    if pretrained is not None:
+        arguments |= _overrides(config, policy, meta, device, keep_statistics=weights is not None)
+    with quiet():
+        both: tuple[Any, Any] = make_pre_post_processors(
+            policy_cfg=config.policy,
+            pretrained_path=str(pretrained) if pretrained is not None else None,
+            pretrained_revision=getattr(config.policy, "pretrained_revision", None),
+            **arguments,
+        )
+    return both
+
+
+def _overrides(config: Any, policy: Any, meta: Any, device: str, *, keep_statistics: bool) -> dict[str, Any]:
+    every = {**policy.config.input_features, **policy.config.output_features}
+    normalizer: dict[str, Any] = {"features": every, "norm_map": policy.config.normalization_mapping}
+    unnormalizer: dict[str, Any] = {
+        "features": policy.config.output_features,
+        "norm_map": policy.config.normalization_mapping,
+    }
+    if not keep_statistics:
+        normalizer["stats"] = unnormalizer["stats"] = meta.stats
+    before: dict[str, Any] = {
+        "device_processor": {"device": device},
+        "normalizer_processor": normalizer,
+        "rename_observations_processor": {"rename_map": config.rename_map},
+    }
+    after: dict[str, Any] = {"unnormalizer_processor": unnormalizer}
+    if getattr(config.policy, "use_relative_actions", False):
+        before["relative_actions_processor"] = {
+            "enabled": True,
+            "exclude_joints": getattr(config.policy, "relative_exclude_joints", []),
+            "action_names": getattr(config.policy, "action_feature_names", None),
+        }
+        after["absolute_actions_processor"] = {"enabled": True}
+    return {"preprocessor_overrides": before, "postprocessor_overrides": after}
+
+
+def _check_shapes(policy_config: Any, meta: Any, rename_map: dict[str, str]) -> None:
+    """The checkpoint's state and action must have the data's sizes; LeRobot would find out much later."""
+    renamed = {rename_map.get(key, key): feature for key, feature in meta.features.items()}
+    known = {**(policy_config.input_features or {}), **(policy_config.output_features or {})}
+    for key, feature in known.items():
+        if key not in renamed:
+            raise CheckpointError(
+                f"the policy {policy_config.pretrained_path} needs {key!r}, which the dataset does not have "
+                f"(it has {', '.join(key for key in renamed if '.' in key or key == 'action')})",
+                hint="--rename_map='{\"DATASET_NAME\": \"POLICY_NAME\"}' renames the dataset's features",
+            )
+        expected, given = tuple(feature.shape), tuple(renamed[key]["shape"])
+        is_picture = renamed[key]["dtype"] in ("image", "video")
+        if not is_picture and expected != given and not _pads_vectors(policy_config):
+            raise CheckpointError(
+                f"{key} has shape {given} in the dataset, but the policy {policy_config.pretrained_path} "
+                f"was made for {expected}",
+                hint="fine-tune on data of the same robot, or train from scratch with --policy.type",
+            )
+
+
+def _pads_vectors(policy_config: Any) -> bool:
+    # The vision-language-action policies pad state and action to a fixed size, so that any robot fits.
+    return hasattr(policy_config, "max_action_dim")
+
+
+def _with_adapter(policy: Any, config: Any) -> Any:
+    import dataclasses
+
+    from etude.extras import require
+
+    require("peft", extra="imitation")
+    return policy.wrap_with_peft(peft_cli_overrides=dataclasses.asdict(config.peft))
+
+
+def _explain(error: Exception, policy_config: Any, pretrained: Any) -> Exception:
+    text = " ".join(str(error).split())
+    if isinstance(error, ImportError):
+        return MissingExtraError(
+            f"policy {policy_config.type} needs a library that is not installed: {text[:300]}",
+            hint=f"pip install 'lerobot[{policy_config.type}]'",
+        )
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
+
+    hub = (HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled)
+    if isinstance(error, hub) or "couldn't connect" in text or "not a valid model identifier" in text:
+        return CheckpointError(
+            f"policy {policy_config.type} downloads weights from the Hugging Face hub, which cannot be reached "
+            f"or refused: {text[:300]}",
+            hint="allow the download (network, HF_HUB_OFFLINE unset; `export HF_TOKEN=...` for gated models), "
+            "or point the policy at local files",
+        )
+    if "urlopen" in text:
+        return CheckpointError(
+            f"the pretrained backbone of policy {policy_config.type} cannot be downloaded: {text[:200]}",
+            hint="train the backbone from scratch with --policy.pretrained_backbone_weights=null",
+        )
+    if pretrained is not None:
+        return CheckpointError(f"the weights in {pretrained} do not fit: {text[:400]}")
+    return UsageError(f"policy {policy_config.type} refuses this data or config: {text[:400]}")
