@@ -1,4 +1,4 @@
-"""What `etude train` can do beyond LeRobot's trainer. Every other key is LeRobot's own (`TrainPipelineConfig`).
+"""What `etude train` can do beyond LeRobot's trainer. Every other key is LeRobot's (`TrainPipelineConfig`).
 
 Keys here never clash with LeRobot's, so that one flat namespace of dotted flags serves both.
 """
@@ -6,6 +6,7 @@ Keys here never clash with LeRobot's, so that one flat namespace of dotted flags
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 __all__ = ["TrainOptions"]
 
@@ -47,7 +48,7 @@ class CheckpointOptions:
     """
 
     keep_last: int | None = None
-    best_by: str = "auto"
+    best_by: Literal["auto", "val_loss", "success_rate"] = "auto"
 
 
 @dataclass
@@ -72,11 +73,12 @@ class FramesOptions:
     """How video frames reach the batches.
 
     Attributes:
-        cache: auto (decode each video once into memory when it fits), memory (insist), off (decode each batch).
+        cache: auto (decode each video once into memory when it fits), memory (insist on it),
+            off (decode for each batch).
         memory_gib: most memory the decoded frames may take; null means a quarter of what is free.
     """
 
-    cache: str = "auto"
+    cache: Literal["auto", "memory", "off"] = "auto"
     memory_gib: float | None = None
 
 
@@ -85,6 +87,9 @@ class TrainOptions:
     """Options of `etude train` that LeRobot's config does not have.
 
     Attributes:
+        num_epochs: passes over the training frames, instead of `steps` (also `--policy.num_epochs`).
+        action_dim: how many numbers an action has; checked against the dataset (also `--policy.action_dim`).
+        plugins: packages to import, that register policies or environments with LeRobot.
         exclude_episodes: episodes left out (also `--dataset.exclude_episodes`).
         precision: no | bf16 | fp16 | auto (what the policy's own config asks for).
         gradient_accumulation_steps: batches summed up before each optimizer update.
@@ -99,14 +104,17 @@ class TrainOptions:
         system_metrics_interval_s: how often CPU, GPU and memory are sampled, seconds; 0 turns it off.
     """
 
+    num_epochs: float | None = None
+    action_dim: int | None = None
+    plugins: list[str] = field(default_factory=list)
     exclude_episodes: list[int] = field(default_factory=list)
-    precision: str = "auto"
+    precision: Literal["no", "bf16", "fp16", "auto"] = "auto"
     gradient_accumulation_steps: int = 1
     grad_clip_norm: float | None = None
-    lr_schedule: str | None = None
+    lr_schedule: Literal["constant", "linear", "cosine"] | None = None
     lr_warmup_steps: int | None = None
-    checkpoint_mode: str = "from-scratch"
-    data_check: str = "fast"
+    checkpoint_mode: Literal["from-scratch", "from-trained"] = "from-scratch"
+    data_check: Literal["fast", "full", "off"] = "fast"
     deterministic: bool = False
     wandb_tags: list[str] = field(default_factory=list)
     tracking_interval_s: float = 2.0
