@@ -1,0 +1,147 @@
+"""Is a run that was killed again and again the same run in the end?
+
+    python benchmarks/kill_and_resume.py [--kills 20] [--seed 0] [--json FILE]
+
+Trains once without a stop. Trains again with the same flags, killing the process with SIGKILL at a random moment
+(anywhere between its start and its end, also while it loads data or writes a checkpoint) and resuming it, until it
+has been killed `--kills` times; then lets it finish. Compares the weights byte for byte and the metric curves.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+DATA = Path(os.environ.get("ETUDE_TEST_DATA", HERE.parents[1] / "shared" / "data"))
+
+FLAGS = [
+    "--dataset.repo_id=pusht/human",
+    f"--dataset.root={DATA / 'pusht-human'}",
+    "--dataset.episodes=[0,1,2,3,4,5]",
+    "--dataset.eval_split=0.2",
+    "--policy.type=act",
+    "--policy.device=cpu",
+    "--policy.chunk_size=10",
+    "--policy.n_action_steps=10",
+    "--policy.dim_model=32",
+    "--policy.n_heads=2",
+    "--policy.dim_feedforward=64",
+    "--policy.n_encoder_layers=1",
+    "--policy.n_vae_encoder_layers=1",
+    "--policy.latent_dim=4",
+    "--policy.optimizer_lr=1e-3",
+    "--policy.pretrained_backbone_weights=null",
+    "--batch_size=8",
+    "--save_freq=15",
+    "--eval_steps=50",
+    "--max_eval_samples=16",
+    "--log_freq=7",
+    "--checkpoint.keep_last=3",
+    "--mlflow.enable=false",
+]
+TIMED = ("samples_per_s", "data_wait_share")
+
+
+def command(run: Path, steps: int) -> list[str]:
+    """Start the run, or continue it where its folder holds one."""
+    start = [sys.executable, "-m", "etude.cli", "train"]
+    if (run / "run.json").exists():
+        return [*start, "--resume", str(run)]
+    return [*start, *FLAGS, f"--steps={steps}", f"--output_dir={run}"]
+
+
+def run_to_end(run: Path, steps: int) -> float:
+    """Let the run finish; returns seconds."""
+    began = time.monotonic()
+    done = subprocess.run(command(run, steps), capture_output=True, text=True, env=environment())
+    if done.returncode != 0:
+        sys.exit(f"the run failed:\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}")
+    return time.monotonic() - began
+
+
+def run_and_kill(run: Path, steps: int, after_s: float) -> bool:
+    """Kill the run `after_s` seconds after its start; False when it had ended by itself."""
+    log = open(run.with_suffix(".log"), "ab")  # noqa: SIM115  handed to the child
+    process = subprocess.Popen(command(run, steps), stdout=log, stderr=log, env=environment())
+    try:
+        if process.wait(timeout=after_s) != 0:
+            sys.exit(f"the run failed by itself; see {run.with_suffix('.log')}:\n{tail(run.with_suffix('.log'))}")
+        return False
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        return True
+    finally:
+        log.close()
+
+
+def tail(path: Path) -> str:
+    """The last lines of a log."""
+    return "\n".join(path.read_text(errors="replace").splitlines()[-30:])
+
+
+def environment() -> dict[str, str]:
+    """One thread, so that sums are done in the same order; no network."""
+    return {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
+
+
+def weights(run: Path) -> str:
+    """Hash of the final weights."""
+    file = run / "checkpoints" / "last" / "pretrained_model" / "model.safetensors"
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def curves(run: Path) -> list[tuple[int, dict[str, float]]]:
+    """Every logged point, without what a clock measured."""
+    records = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return [
+        (record["step"], {k: v for k, v in record["metrics"].items() if not k.endswith(TIMED)})
+        for record in records
+        if not any(name.startswith("system/") for name in record["metrics"])
+    ]
+
+
+def main() -> int:
+    """Run the experiment; exit code 1 when anything differs."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--steps", type=int, default=600)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--json", type=Path)
+    arguments = parser.parse_args()
+    chance = random.Random(arguments.seed)
+    with tempfile.TemporaryDirectory() as folder:
+        whole, killed = Path(folder) / "whole", Path(folder) / "killed"
+        length_s = run_to_end(whole, arguments.steps)
+        print(f"without a stop: {length_s:.0f} s", flush=True)
+        kills = 0
+        while kills < arguments.kills:
+            after_s = chance.uniform(0.2, 1.0) * length_s * 0.8
+            if not run_and_kill(killed, arguments.steps, after_s):
+                break
+            kills += 1
+            steps = sorted(path.name for path in (killed / "checkpoints").glob("[0-9]*"))
+            print(f"kill {kills} after {after_s:.1f} s; checkpoints: {', '.join(steps) or 'none'}", flush=True)
+        run_to_end(killed, arguments.steps)
+        same_weights = weights(whole) == weights(killed)
+        same_curves = curves(whole) == curves(killed)
+    print(f"{kills} kills: weights {'identical' if same_weights else 'DIFFER'}, ", end="")
+    print(f"metric curves {'identical' if same_curves else 'DIFFER'}")
+    if arguments.json:
+        row = {"kills": kills, "same_weights": same_weights, "same_curves": same_curves, "run_s": length_s}
+        arguments.json.write_text(json.dumps(row))
+    return int(not (same_weights and same_curves))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

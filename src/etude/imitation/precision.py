@@ -1,0 +1,33 @@
+"""Which number format the forward pass uses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from etude.errors import UsageError, nearest
+
+__all__ = ["choose_precision"]
+
+PRECISIONS = ("auto", "no", "bf16", "fp16")
+
+
+def choose_precision(asked: str, policy_config: Any) -> str:
+    """The precision that `--precision` stands for: no | bf16 | fp16.
+
+    `auto` follows LeRobot: the policy's own `dtype`, else `use_amp` with autocast's default for the device.
+
+    Raises:
+        UsageError: the name is none of these.
+    """
+    if asked not in PRECISIONS:
+        close = nearest(asked, PRECISIONS)
+        raise UsageError(
+            f"unknown precision {asked!r}", hint=f"allowed: {', '.join(PRECISIONS)}" + (f"; nearest: {close[0]}" if close else "")
+        )
+    if asked != "auto":
+        return asked
+    if hasattr(policy_config, "dtype"):
+        return {"bfloat16": "bf16", "float16": "fp16"}.get(str(policy_config.dtype), "no")
+    if getattr(policy_config, "use_amp", False):
+        return "bf16" if policy_config.device == "cpu" else "fp16"
+    return "no"

@@ -1,0 +1,290 @@
+"""A training run from its settings to its end: folder, data, tracking, training, manifest."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from etude.errors import CheckpointError, DatasetError, EtudeError
+from etude.imitation.dataset import TrainingData, find_training_data
+from etude.imitation.precision import choose_precision
+from etude.imitation.processes import Processes
+from etude.imitation.session import Session, open_session
+from etude.imitation.settings import TrainSettings, encode
+from etude.imitation.trainer import Outcome, Rollout, Trainer
+from etude.runs.checkpoints import Checkpoint
+from etude.runs.folder import RunFolder
+from etude.runs.manifest import RunManifest
+from etude.runs.metrics import MetricRecord, truncate_after
+from etude.tracking import NullTracker, Tracker, TrackingSettings, open_tracking
+
+__all__ = ["Display", "Result", "train"]
+
+logger = logging.getLogger(__name__)
+
+RolloutFactory = Callable[[Any, RunFolder], Rollout]
+
+
+class Display(Protocol):
+    """Where the main process shows what happens; nothing else in this room prints."""
+
+    def started(self, total_steps: int, start_step: int) -> None: ...
+    def step(self, step: int) -> None: ...
+    def log(self, record: MetricRecord) -> None: ...
+    def note(self, line: str) -> None: ...
+    def preparing(self, what: str, done: int, total: int) -> None: ...
+    def finished(self) -> None: ...
+
+
+class NoDisplay:
+    """Shows nothing: what every process but the main one has."""
+
+    def started(self, total_steps: int, start_step: int) -> None:
+        """Nothing."""
+
+    def step(self, step: int) -> None:
+        """Nothing."""
+
+    def log(self, record: MetricRecord) -> None:
+        """Nothing."""
+
+    def note(self, line: str) -> None:
+        """Nothing."""
+
+    def preparing(self, what: str, done: int, total: int) -> None:
+        """Nothing."""
+
+    def finished(self) -> None:
+        """Nothing."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run left behind."""
+
+    run: RunFolder
+    outcome: Outcome
+    manifest: RunManifest
+
+
+def train(
+    settings: TrainSettings,
+    *,
+    command: list[str],
+    display: Display,
+    resume: bool = False,
+    resume_step: int | None = None,
+    make_rollout: RolloutFactory | None = None,
+) -> Result:
+    """Train, or continue a run.
+
+    Args:
+        command: the command line, for the manifest.
+        resume: continue the run in the output folder.
+        resume_step: continue from this checkpoint instead of the newest.
+        make_rollout: makes what rolls the policy out during training, where `--env.type` asks for it.
+
+    Raises:
+        EtudeError: anything a user can act on.
+    """
+    config, options = settings.lerobot, settings.options
+    processes = Processes(config.policy.device, choose_precision(options.precision, config.policy))
+    try:
+        config.output_dir = Path(processes.gather(str(config.output_dir))[0])
+        run, manifest, checkpoint, notes = _open_run(settings, processes, command, resume, resume_step)
+        shown = display if processes.is_main else NoDisplay()
+        with _Ending(run, manifest, processes) as ending:
+            data = _find_data(settings, processes, manifest)
+            session = open_session(config, options, data.meta, processes, checkpoint, shown.preparing)
+            _describe(manifest, settings, data, session)
+            for note in [*settings.notes, *notes, *data.notes, *session.notes]:
+                shown.note(note)
+            tracker = _open_tracker(run, manifest, settings, processes)
+            ending.tracker = tracker
+            rollout = make_rollout(config, run) if make_rollout and config.env is not None else None
+            shown.started(config.steps, session.state.step)
+            outcome = Trainer(session, run, _Everyone(shown, tracker), rollout).run()
+            shown.finished()
+            ending.outcome = outcome
+        return Result(run, outcome, manifest)
+    finally:
+        processes.close()
+
+
+def _open_run(
+    settings: TrainSettings, processes: Processes, command: list[str], resume: bool, step: int | None
+) -> tuple[RunFolder, RunManifest, Checkpoint | None, list[str]]:
+    """The run folder with its manifest in it, and the checkpoint to continue from."""
+    root = Path(settings.lerobot.output_dir)
+    failure: EtudeError | None = None
+    if processes.is_main:
+        try:
+            if not resume:
+                run = RunFolder.create(root)
+                _new_manifest(settings, command).save(run.manifest_path)
+            elif not (root / "run.json").exists():  # a run of LeRobot's own trainer
+                _new_manifest(settings, command).save(root / "run.json")
+        except EtudeError as error:
+            failure = error
+    failure = processes.gather(failure)[0]
+    if failure is not None:
+        raise failure
+    run = RunFolder(root)
+    manifest = run.manifest()
+    if not resume:
+        return run, manifest, None, []
+    manifest.config = encode(settings)
+    checkpoint, notes = _newest(run, step)
+    if processes.is_main:
+        truncate_after(run.metrics_path, checkpoint.step if checkpoint else -1)
+        manifest.lineage.setdefault("resumed_at", []).append(checkpoint.step if checkpoint else 0)
+    processes.wait()
+    return run, manifest, checkpoint, notes
+
+
+def _new_manifest(settings: TrainSettings, command: list[str]) -> RunManifest:
+    config = settings.lerobot
+    manifest = RunManifest("imitation", str(config.job_name), command, encode(settings))
+    manifest.steps = {"planned": config.steps, "done": 0}
+    if config.policy.pretrained_path is not None:
+        manifest.lineage["policy"] = str(config.policy.pretrained_path)
+    return manifest
+
+
+def _newest(run: RunFolder, step: int | None) -> tuple[Checkpoint | None, list[str]]:
+    """The checkpoint to continue from; None when the run was stopped before its first."""
+    store = run.checkpoints
+    if step is not None:
+        found = store.named(str(step))
+        if found is None:
+            steps = ", ".join(str(item.step) for item in store.all())
+            raise CheckpointError(f"{run.root} has no checkpoint {step}", hint=f"it has: {steps or 'none'}")
+        found.verify()
+        return found, [f"resuming {run.root} at step {found.step}"]
+    if not store.all():
+        return None, [f"{run.root} was stopped before its first checkpoint: starting at step 0"]
+    checkpoint, problems = store.latest_intact()
+    return checkpoint, [*problems, f"resuming {run.root} at step {checkpoint.step}"]
+
+
+def _find_data(settings: TrainSettings, processes: Processes, manifest: RunManifest) -> TrainingData:
+    """Main first, so that a download happens once."""
+    data, failure = None, None
+    if processes.is_main:
+        try:
+            data = find_training_data(settings.lerobot, settings.options.data_check)
+            _insist_on_same_data(manifest, data)
+        except EtudeError as error:
+            failure = error
+    failure = processes.gather(failure)[0]
+    if failure is not None:
+        raise failure
+    data = data or find_training_data(settings.lerobot, "off")
+    settings.finish(data.meta, world=processes.world)
+    return data
+
+
+def _insist_on_same_data(manifest: RunManifest, data: TrainingData) -> None:
+    recorded = manifest.dataset.get("fingerprint")
+    if recorded is not None and recorded != data.fingerprint:
+        raise DatasetError(
+            f"the dataset {data.root} is not the one this run began with (it was changed since)",
+            hint="put it back, or fine-tune on the new data: etude train --policy.path=RUN "
+            "--checkpoint-mode from-trained --dataset.root=DIR",
+        )
+
+
+def _describe(manifest: RunManifest, settings: TrainSettings, data: TrainingData, session: Session) -> None:
+    meta, config = data.meta, settings.lerobot
+    split = session.demonstrations.split
+    manifest.dataset = {
+        "repo_id": data.repo_id,
+        "root": str(data.root.resolve()),
+        "fingerprint": data.fingerprint,
+        "episodes": meta.total_episodes,
+        "frames": meta.total_frames,
+        "fps": meta.fps,
+        "robot_type": meta.robot_type,
+        "cameras": list(meta.camera_keys),
+        "tasks": [str(name) for name in meta.tasks.index],
+        "train_episodes": split.train,
+        "val_episodes": split.val,
+    }
+    policy = session.learner.policy
+    manifest.policy = {
+        "type": config.policy.type,
+        "parameters": sum(parameter.numel() for parameter in policy.parameters()),
+        "trainable": sum(parameter.numel() for parameter in policy.parameters() if parameter.requires_grad),
+        "inputs": {name: list(feature.shape) for name, feature in policy.config.input_features.items()},
+        "outputs": {name: list(feature.shape) for name, feature in policy.config.output_features.items()},
+    }
+    manifest.machine |= {"device": str(session.processes.device), "processes": session.processes.world}
+    manifest.config = encode(settings)
+    manifest.steps = {"planned": config.steps, "done": session.state.step}
+    manifest.status = "running"
+
+
+def _open_tracker(
+    run: RunFolder, manifest: RunManifest, settings: TrainSettings, processes: Processes
+) -> Tracker:
+    if not processes.is_main:
+        return NullTracker()
+    tracking = TrackingSettings.build(settings.options, settings.lerobot.wandb)
+    return open_tracking(run, tracking, manifest, manifest.config)
+
+
+class _Everyone:
+    """Tells the display and the tracker."""
+
+    def __init__(self, display: Display, tracker: Tracker) -> None:
+        self._display = display
+        self._tracker = tracker
+
+    def log(self, record: MetricRecord) -> None:
+        self._tracker.log(record)
+        self._display.log(record)
+
+    def step(self, step: int) -> None:
+        self._tracker.at_step(step)
+        self._display.step(step)
+
+    def saved(self, checkpoint: Checkpoint, best: bool) -> None:
+        self._display.note(f"checkpoint {checkpoint.path}" + (" (best so far)" if best else ""))
+
+
+class _Ending:
+    """Writes down how the run ended, whatever happened."""
+
+    def __init__(self, run: RunFolder, manifest: RunManifest, processes: Processes) -> None:
+        self._run = run
+        self._manifest = manifest
+        self._processes = processes
+        self._began = time.monotonic()
+        self.tracker: Tracker = NullTracker()
+        self.outcome: Outcome | None = None
+
+    def __enter__(self) -> _Ending:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        outcome, manifest = self.outcome, self._manifest
+        ended_well = {"finished": "finished", "early": "finished", "stopped": "stopped"}
+        status = ended_well[outcome.status] if outcome is not None else "failed"
+        self.tracker.close(status)  # type: ignore[arg-type]
+        if not self._processes.is_main:
+            return
+        manifest.status = status
+        if outcome is not None:
+            manifest.steps["done"] = outcome.step
+            manifest.summary["stopped_early"] = outcome.status == "early"
+        manifest.summary["wall_s"] = round(
+            manifest.summary.get("wall_s", 0.0) + time.monotonic() - self._began, 1
+        )
+        try:
+            manifest.save(self._run.manifest_path)
+        except OSError as error:  # a full disk must not hide the error that ended the run
+            logger.warning("cannot write %s: %s", self._run.manifest_path, error.strerror)
