@@ -33,6 +33,7 @@ COMMANDS = {
         "evaluate", "roll a policy out, or replay it against recordings", "etude evaluate --policy.path=RUN"
     ),
     "report": Command("report", "write one HTML page about runs", "etude report outputs/train/NAME"),
+    "track": Command("track", "send what a tracking server has missed", "etude track outputs/train/NAME"),
     "data": Command("data", "look at, check, convert and record demonstrations", "etude data check DIR"),
     "doctor": Command("doctor", "say what this machine has and what it lacks", "etude doctor"),
     "quickstart": Command("quickstart", "record, train, evaluate and report, in minutes", "etude quickstart"),
