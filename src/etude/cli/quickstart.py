@@ -1,0 +1,154 @@
+"""`etude quickstart`: record, check, train, evaluate and report, in minutes."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from etude.cli.arguments import Parser
+from etude.errors import UsageError
+from etude.quickstart import (
+    Journal,
+    Places,
+    Recipe,
+    Stage,
+    StageStoppedError,
+    next_commands,
+    open_journal,
+    read_outcome,
+    run_stages,
+)
+
+__all__ = ["main"]
+
+DEFAULT_FOLDER = Path("outputs/quickstart")
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the stages that are not done yet, then say what came out."""
+    arguments = _parser().parse_args(argv)
+    recipe = Recipe(
+        arguments.task, arguments.demonstrations, arguments.steps, arguments.episodes, arguments.seed
+    )
+    _refuse_impossible(recipe)
+    journal = open_journal(recipe, arguments.output, DEFAULT_FOLDER)
+    if journal.seconds:
+        print(f"Continuing {journal.root}: {', '.join(journal.seconds)} done already.")
+    try:
+        run_stages(journal, _call, _announce)
+    except StageStoppedError as stopped:
+        stopped.hint = f"to continue: {_line(('quickstart', *_again(argv, journal)))}"
+        raise
+    except KeyboardInterrupt:
+        print(f"\nTo continue: {_line(('quickstart', *_again(argv, journal)))}", file=sys.stderr)
+        raise
+    print(_conclusion(journal))
+    return 0
+
+
+def _parser() -> Parser:
+    defaults = Recipe()
+    parser = Parser(
+        prog="etude quickstart",
+        description="Record demonstrations of a simulated robot arm, check them, train a policy on them, try\n"
+        "it out from starts it has not seen, and write a report. Minutes on two cores, no GPU needed.\n"
+        "An interrupted quickstart continues where it stopped.",
+        examples=["etude quickstart", "etude quickstart --task=push-v3 --output=outputs/push"],
+    )
+    add = parser.add_argument
+    add(
+        "--output",
+        type=Path,
+        metavar="DIR",
+        help=f"folder for everything ({DEFAULT_FOLDER}, or …-2)",
+    )
+    add("--task", default=defaults.task, help=f"a Meta-World task ({defaults.task})")
+    add(
+        "--demonstrations",
+        type=int,
+        default=defaults.demonstrations,
+        metavar="N",
+        help="episodes to record (40)",
+    )
+    add("--steps", type=int, default=defaults.steps, metavar="N", help="training steps (1000)")
+    add("--episodes", type=int, default=defaults.episodes, metavar="N", help="rollouts of the policy (50)")
+    add("--seed", type=int, default=defaults.seed, help="of recording, training and rollouts (0)")
+    return parser
+
+
+def _refuse_impossible(recipe: Recipe) -> None:
+    least = {"demonstrations": 2, "steps": 1, "episodes": 1, "seed": 0}  # one demonstration is held out
+    for name, smallest in least.items():
+        if getattr(recipe, name) < smallest:
+            raise UsageError(f"--{name}={getattr(recipe, name)}: allowed is {smallest} and more")
+
+
+def _call(command: Sequence[str]) -> int:
+    from etude.cli import main as etude
+
+    return etude(command)
+
+
+def _announce(number: int, count: int, stage: Stage, seconds: float | None) -> None:
+    if seconds is None:
+        print(f"\n{_bold(f'{number}/{count}  {stage.title}')}\n$ {_line(stage.command)}", flush=True)
+    else:
+        print(f"     {_minutes(seconds)}", flush=True)
+
+
+def _conclusion(journal: Journal) -> str:
+    places = Places(journal.root)
+    outcome = read_outcome(places)
+    rate, took = outcome.success_rate, sum(journal.seconds.values())
+    places_named = {
+        "report": places.report,
+        "videos": outcome.evaluation if outcome.videos else None,
+        "policy": places.run / "checkpoints" / "last" / "pretrained_model",
+        "demonstrations": places.dataset,
+    }
+    lines = [
+        "",
+        _bold(f"Success rate {rate.value:.0%} ({outcome.successes} of {outcome.episodes} unseen starts)"),
+        f"95 % interval {rate.low:.0%} to {rate.high:.0%}; everything took {_minutes(took)}.",
+        "",
+        *(f"  {name:<16}{path}" for name, path in places_named.items() if path),
+        "",
+        "Three commands to try next:",
+    ]
+    for sentence, command in next_commands(journal.recipe, places):
+        lines += [f"  # {sentence}", f"  {_line(command)}"]
+    return "\n".join(lines)
+
+
+def _again(argv: Sequence[str], journal: Journal) -> list[str]:
+    """The arguments that continue this quickstart, wherever its folder was chosen from."""
+    named = any(word.split("=")[0] == "--output" for word in argv)
+    return [*argv, *([] if named else [f"--output={journal.root}"])]
+
+
+def _line(command: Sequence[str]) -> str:
+    return f"{_program()} {shlex.join(command)}"
+
+
+def _program() -> str:
+    """How this `etude` is called from here: its name if the shell finds it, else its path."""
+    own = Path(sys.prefix) / "bin" / "etude"
+    found = shutil.which("etude")
+    if found and os.path.realpath(found) == os.path.realpath(own):
+        return "etude"
+    if not own.is_file():
+        return "etude"
+    relative = os.path.relpath(own)
+    return shlex.quote(str(own) if relative.startswith("..") else relative)
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds // 60:.0f} min {seconds % 60:.0f} s"
+
+
+def _bold(text: str) -> str:
+    return f"\033[1m{text}\033[0m" if sys.stdout.isatty() else text
