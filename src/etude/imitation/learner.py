@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from etude.imitation.ema import NoAverage, WeightAverage
+from etude.imitation.shares import LossWeights, scaled_kl
 
 __all__ = ["Learner", "NotFinite", "Part", "StepResult"]
 
@@ -26,10 +27,10 @@ class NotFinite(Exception):
 
 @dataclass(frozen=True)
 class Part:
-    """A batch that this process adds to the update, and the weight of its mean loss."""
+    """A batch that this process adds to the update, and how its loss is weighed."""
 
     batch: dict[str, Any]
-    weight: float
+    weights: LossWeights
 
 
 @dataclass
@@ -104,8 +105,9 @@ class Learner:
         for index, part in enumerate(parts):
             last = index == len(parts) - 1
             with contextlib.nullcontext() if last else self.accelerator.no_sync(self.model):
-                loss, found = self.forward(part.batch)
-                factor = part.weight / len(parts)
+                with scaled_kl(self.policy, part.weights.kl):
+                    loss, found = self.forward(part.batch)
+                factor = part.weights.loss / len(parts)
                 weighted = loss if factor == 1.0 else loss * factor
                 self.accelerator.backward(weighted)
             total = weighted.detach() if total is None else total + weighted.detach()

@@ -13,7 +13,7 @@ from etude.errors import CheckpointError, DatasetError, EtudeError
 from etude.imitation.dataset import TrainingData, find_training_data
 from etude.imitation.precision import choose_precision
 from etude.imitation.processes import Processes
-from etude.imitation.session import Session, open_session
+from etude.imitation.session import Session, open_session, training_frames
 from etude.imitation.settings import TrainSettings, encode
 from etude.imitation.trainer import Outcome, Rollout, Trainer
 from etude.runs.checkpoints import Checkpoint
@@ -99,6 +99,12 @@ def train(
         shown = display if processes.is_main else NoDisplay()
         with _Ending(run, manifest, processes) as ending:
             data = _find_data(settings, processes, manifest)
+            settings = settings.finish(
+                training_frames(config, options, data.meta),
+                action_dim=data.meta.features["action"]["shape"][-1],
+                num_processes=processes.world,
+            )
+            config = settings.lerobot
             session = open_session(config, options, data.meta, processes, checkpoint, shown.preparing)
             _describe(manifest, settings, data, session)
             for note in [*settings.notes, *notes, *data.notes, *session.notes]:
@@ -183,9 +189,7 @@ def _find_data(settings: TrainSettings, processes: Processes, manifest: RunManif
     failure = processes.gather(failure)[0]
     if failure is not None:
         raise failure
-    data = data or find_training_data(settings.lerobot, "off")
-    settings.finish(data.meta, world=processes.world)
-    return data
+    return data or find_training_data(settings.lerobot, "off")
 
 
 def _insist_on_same_data(manifest: RunManifest, data: TrainingData) -> None:

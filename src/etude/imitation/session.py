@@ -12,7 +12,7 @@ from etude.config.options import TrainOptions
 from etude.data.batches import BatchSource
 from etude.data.demonstrations import Demonstrations, PictureSettings
 from etude.data.order import BatchOrder, Position
-from etude.data.split import choose_episodes, split_episodes
+from etude.data.split import EpisodeSplit, choose_episodes, split_episodes
 from etude.errors import DatasetError
 from etude.imitation import randomness
 from etude.imitation.augmentation import Augmentation, make_augmentation
@@ -22,10 +22,11 @@ from etude.imitation.learner import Learner
 from etude.imitation.meters import Meters
 from etude.imitation.policy import make_policy, make_processors
 from etude.imitation.processes import Processes
+from etude.imitation.shares import MeanOverFrames, MeanOverSamples, loss_weights
 from etude.imitation.validation import Validation, spread
 from etude.runs.checkpoints import Checkpoint
 
-__all__ = ["Session", "open_session"]
+__all__ = ["Session", "open_session", "training_frames"]
 
 Progress = Callable[[str, int, int], None]
 
@@ -41,6 +42,7 @@ class Session:
     source: BatchSource
     order: BatchOrder
     learner: Learner
+    loss_weights: MeanOverSamples | MeanOverFrames
     processors: tuple[Any, Any]
     validation: Validation | None
     augmentation: Augmentation | None
@@ -105,6 +107,7 @@ def open_session(
         source=source,
         order=order,
         learner=learner,
+        loss_weights=loss_weights(policy, order, source),
         processors=processors,
         validation=_make_validation(config, demonstrations, source, policy, processes, seed),
         augmentation=make_augmentation(config, meta, seed),
@@ -115,10 +118,21 @@ def open_session(
     )
 
 
+def split_of(config: Any, options: TrainOptions, meta: Any) -> EpisodeSplit:
+    """The episodes to train on and those held out."""
+    episodes = choose_episodes(meta.total_episodes, config.dataset.episodes, options.exclude_episodes)
+    return split_episodes(episodes, meta.episodes["tasks"], config.dataset.eval_split)
+
+
+def training_frames(config: Any, options: TrainOptions, meta: Any) -> int:
+    """Frames of the episodes to train on."""
+    lengths = meta.episodes["length"]
+    return sum(lengths[episode] for episode in split_of(config, options, meta).train)
+
+
 def open_demonstrations(config: Any, options: TrainOptions, meta: Any) -> Demonstrations:
     """Split the episodes and read the tables."""
-    episodes = choose_episodes(meta.total_episodes, config.dataset.episodes, options.exclude_episodes)
-    split = split_episodes(episodes, meta.episodes["tasks"], config.dataset.eval_split)
+    split = split_of(config, options, meta)
     return Demonstrations.open(
         meta,
         split,

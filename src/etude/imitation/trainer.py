@@ -10,7 +10,6 @@ from typing import Any, Protocol
 
 import torch
 
-from etude.data.batches import Batch
 from etude.data.prefetch import Prefetcher
 from etude.errors import TrainingError
 from etude.imitation import randomness
@@ -132,32 +131,38 @@ class Trainer:
 
     # -- a step -----------------------------------------------------------------------------------------------------
 
-    def _load(self, step: int) -> list[tuple[Batch, float]]:
+    def _load(self, step: int) -> list[Part]:
         """This process's shares of a global batch; runs in the background, and draws no random number."""
-        shares = [self.session.order.share(step, index) for index in self.session.parts]
-        return [(self.session.source.batch(share.rows), share.weight) for share in shares]
+        session = self.session
+        return [
+            Part(
+                session.source.batch(session.order.share(step, index).rows),
+                session.loss_weights.weights(step, index),
+            )
+            for index in session.parts
+        ]
 
-    def _update(self, loaded: list[tuple[Batch, float]], waited_s: float) -> None:
+    def _update(self, parts: list[Part], waited_s: float) -> None:
         session, step = self.session, self.state.step
         if session.order.starts_epoch(step):
             # LeRobot's DataLoader draws a base seed when an epoch begins. Drawing it too keeps our losses equal to its.
             torch.empty((), dtype=torch.int64).random_()
         if session.augmentation is not None:
-            loaded = [
-                (session.augmentation(batch, step, index), weight)
-                for index, (batch, weight) in zip(session.parts, loaded, strict=True)
+            parts = [
+                Part(session.augmentation(part.batch, step, index), part.weights)
+                for index, part in zip(session.parts, parts, strict=True)
             ]
         try:
-            result = session.learner.update([Part(batch, weight) for batch, weight in loaded])
+            result = session.learner.update(parts)
         except NotFinite as error:
-            raise self._not_finite(error, loaded) from error
+            raise self._not_finite(error, parts) from error
         samples = len(session.order.rows_of(step))
         self.state.step = step + 1
         session.meters.add(result, samples=samples, waited_s=waited_s)
         self._listener.step(self.state.step)
 
-    def _not_finite(self, error: NotFinite, loaded: list[tuple[Batch, float]]) -> TrainingError:
-        episodes = sorted({int(episode) for batch, _ in loaded for episode in batch["episode_index"]})
+    def _not_finite(self, error: NotFinite, parts: list[Part]) -> TrainingError:
+        episodes = sorted({int(episode) for part in parts for episode in part.batch["episode_index"]})
         good = self._saved or self._run.checkpoints.named("last")
         where = f"the last good checkpoint is {good.path}" if good else "no checkpoint was saved before it"
         return TrainingError(
@@ -263,7 +268,7 @@ class Trainer:
         session.meters.unpause()
 
 
-def _timed(batches: Prefetcher[list[tuple[Batch, float]]]) -> Iterator[tuple[list[tuple[Batch, float]], float]]:
+def _timed(batches: Prefetcher[list[Part]]) -> Iterator[tuple[list[Part], float]]:
     """Each batch with the seconds that were spent waiting for it."""
     iterator = iter(batches)
     while True:
