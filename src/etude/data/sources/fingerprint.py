@@ -18,9 +18,9 @@ SAMPLES = 32
 def fingerprint(root: Path) -> str:
     """The identity of a dataset's content, as 64 hexadecimal digits.
 
-    Covered: the relative name and size of each file that training reads (`meta/`, `data/`, `videos/`), every byte
-    of the metadata and the data tables, every byte of a video up to 64 MiB, and of a larger one 32 evenly spaced
-    samples of 256 KiB, the first and the last bytes among them (a video that is encoded anew changes all over).
+    Covered: the relative name and size of each file that training reads (`meta/`, `data/`, `videos/`), every
+    byte of metadata and data tables, every byte of a video up to 64 MiB, and of a larger one 32 evenly
+    spaced samples of 256 KiB, the first and last bytes among them (encoding it anew changes it all over).
     Not covered: where the folder lies, times of change, a README or a licence, hidden and temporary files.
 
     The time it takes is that of reading the tables once; large videos cost 8 MiB each.

@@ -50,13 +50,16 @@ def cached_snapshot(repo_id: str, revision: str | None) -> Path | None:
     return None
 
 
-def download(repo_id: str, revision: str | None) -> Path:
+def download(repo_id: str, revision: str | None, because: str = "") -> Path:
     """Download a dataset into LeRobot's cache; what is there already is not downloaded again.
+
+    Args:
+        because: why a download is needed although there is a copy, for the error.
 
     Raises:
         DatasetError: the hub cannot be reached, refuses, or has no such dataset.
     """
-    return Path(_fetch(repo_id, revision, because="", cache_dir=lerobot_home() / "hub"))
+    return Path(_fetch(repo_id, revision, because, cache_dir=lerobot_home() / "hub"))
 
 
 def download_to(repo_id: str, folder: Path, revision: str | None, because: str) -> None:
@@ -70,7 +73,7 @@ def download_to(repo_id: str, folder: Path, revision: str | None, because: str) 
     """
     # A fixed name, so that a second attempt goes on where the first one stopped.
     partial = folder.with_name(f"{TEMPORARY_PREFIX}download-{folder.name}")
-    _fetch(repo_id, revision, because=f"{because}, and ", local_dir=partial)
+    _fetch(repo_id, revision, because, local_dir=partial)
     if folder.exists():
         folder.rmdir()
     partial.rename(folder)
@@ -83,7 +86,9 @@ def _fetch(repo_id: str, revision: str | None, because: str, **where: Any) -> st
         chosen = revision or _best_revision(hub, repo_id)
         logger.info("downloading %s (%s)", repo_id, chosen)
         return str(
-            hub.snapshot_download(repo_id, repo_type="dataset", revision=chosen, allow_patterns=PARTS, **where)
+            hub.snapshot_download(
+                repo_id, repo_type="dataset", revision=chosen, allow_patterns=PARTS, **where
+            )
         )
 
     return _explained(fetch, repo_id, revision, because)
@@ -97,7 +102,7 @@ def _best_revision(hub: Any, repo_id: str) -> str:
 def _explained(fetch: Callable[[], str], repo_id: str, revision: str | None, because: str) -> str:
     errors = require("huggingface_hub.errors", "imitation")
     httpx = require("httpx", "imitation")
-    start = f"{because}the dataset {repo_id} cannot be downloaded: "
+    start = f"{because + ', and ' if because else ''}the dataset {repo_id} cannot be downloaded: "
     local = "if you have the dataset in a folder, name that: --dataset.root=DIR"
     token = "log in with `hf auth login`, or set HF_TOKEN to a token that may read it"
     try:
@@ -111,20 +116,27 @@ def _explained(fetch: Callable[[], str], repo_id: str, revision: str | None, bec
     except errors.RepositoryNotFoundError as error:
         raise DatasetError(
             f"{start}the hub has none of this name, or it is private and this machine may not read it",
-            hint=f"check the spelling at https://huggingface.co/datasets/{repo_id}; if it is private, {token}",
+            hint=f"check the spelling at https://huggingface.co/datasets/{repo_id}; if it is private, "
+            f"{token}",
         ) from error
     except errors.RevisionNotFoundError as error:
         hint = f"see https://huggingface.co/datasets/{repo_id}/tree/main for what there is"
         raise DatasetError(f"{start}it has no revision {revision!r}", hint=hint) from error
     except errors.HFValidationError as error:
-        raise DatasetError(f"{start}the hub does not allow this name", hint="names look like USER/NAME") from error
+        raise DatasetError(
+            f"{start}the hub does not allow this name", hint="names look like USER/NAME"
+        ) from error
     except (errors.HfHubHTTPError, httpx.HTTPStatusError) as error:
         status = getattr(getattr(error, "response", None), "status_code", "an error")
         hint = token if status in (401, 403) else "try again in a while"
         raise DatasetError(f"{start}the hub answered {status}", hint=hint) from error
     except (httpx.HTTPError, errors.LocalEntryNotFoundError, ConnectionError) as error:
-        raise DatasetError(f"{start}the hub cannot be reached from here", hint=f"check the network, or {local}") from error
+        raise DatasetError(
+            f"{start}the hub cannot be reached from here", hint=f"check the network, or {local}"
+        ) from error
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
-            raise StorageError(f"{start}{error.strerror}", hint="free some space, or set HF_HOME to another disk") from error
+            raise StorageError(
+                f"{start}{error.strerror}", hint="free some space, or set HF_HOME to another disk"
+            ) from error
         raise

@@ -26,7 +26,9 @@ class UnreadableError(DatasetError):
         episode: the first episode that it makes unusable, where that is known.
     """
 
-    def __init__(self, code: str, message: str, *, hint: str | None = None, episode: int | None = None) -> None:
+    def __init__(
+        self, code: str, message: str, *, hint: str | None = None, episode: int | None = None
+    ) -> None:
         super().__init__(message, hint=hint)
         self.code = code
         self.episode = episode
@@ -147,7 +149,9 @@ def read_info(root: Path) -> DatasetInfo:
     problems = _problems(raw)
     if problems:
         raise UnreadableError(
-            "info-invalid", f"{path}: {'; '.join(problems)}", hint="correct meta/info.json, or record the dataset again"
+            "info-invalid",
+            f"{path}: {'; '.join(problems)}",
+            hint="correct meta/info.json, or record the dataset again",
         )
     return DatasetInfo(
         version=raw["codebase_version"],
@@ -180,7 +184,9 @@ def _problems(raw: Any) -> list[str]:
     features = raw.get("features")
     if isinstance(features, dict):
         found += [problem for name, entry in features.items() if (problem := _feature_problem(name, entry))]
-        uses_video = any(isinstance(entry, dict) and entry.get("dtype") == "video" for entry in features.values())
+        uses_video = any(
+            isinstance(entry, dict) and entry.get("dtype") == "video" for entry in features.values()
+        )
         if uses_video and not isinstance(raw.get("video_path"), str):
             found.append("video_path is missing although there are video features")
     return found

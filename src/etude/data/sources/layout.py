@@ -1,4 +1,4 @@
-"""Which episodes a dataset holds, and in which files their rows and frames lie. Versions 2.1 and 3.0 alike."""
+"""Which episodes a dataset holds, and in which files their rows and frames lie; versions 2.1 and 3.0."""
 
 from __future__ import annotations
 
@@ -80,7 +80,9 @@ class DatasetLayout:
 
     def missing_files(self) -> list[tuple[str, int]]:
         """Those of `required_files` that are not there."""
-        return [(file, episode) for file, episode in self.required_files() if not (self.root / file).is_file()]
+        return [
+            (file, episode) for file, episode in self.required_files() if not (self.root / file).is_file()
+        ]
 
 
 def read_layout(root: Path) -> DatasetLayout:
@@ -95,7 +97,9 @@ def read_layout(root: Path) -> DatasetLayout:
     elif info.version == V30:
         episodes, tasks = _episodes(root, info), _tasks(root, info)
     else:
-        raise UnreadableError("version-unsupported", f"{root} has format {info.version}", hint=f"{V30} is needed")
+        raise UnreadableError(
+            "version-unsupported", f"{root} has format {info.version}", hint=f"{V30} is needed"
+        )
     data_files = [str(path.relative_to(root)) for path in sorted((root / "data").glob("*/*.parquet"))]
     return DatasetLayout(root, info, episodes, tasks, data_files)
 
@@ -109,7 +113,10 @@ def _episodes(root: Path, info: DatasetInfo) -> list[EpisodeRecord]:
             hint=f"{RECOPY}; a recording that was not finished (`finalize`) has none",
         )
     cameras = [feature.name for feature in info.video_features]
-    columns = [*_EPISODE_COLUMNS, *(f"videos/{camera}/{field}" for camera in cameras for field in _SPAN_FIELDS)]
+    columns = [
+        *_EPISODE_COLUMNS,
+        *(f"videos/{camera}/{field}" for camera in cameras for field in _SPAN_FIELDS),
+    ]
     episodes = []
     for file in files:
         rows = _metadata_rows(file, columns, "episodes-unreadable")
@@ -175,7 +182,9 @@ def _tasks(root: Path, info: DatasetInfo) -> list[tuple[int, str]]:
     present = set(open_parquet(file, "tasks-unreadable", "tasks-missing").schema_arrow.names)
     text = next((name for name in ("task", "__index_level_0__") if name in present), None)
     if "task_index" not in present or text is None:
-        raise UnreadableError("tasks-unreadable", f"{file} needs the columns task and task_index", hint=RECOPY)
+        raise UnreadableError(
+            "tasks-unreadable", f"{file} needs the columns task and task_index", hint=RECOPY
+        )
     rows = read_columns(file, ["task_index", text], "tasks-unreadable").to_pylist()
     return [(int(row["task_index"]), str(row[text] or "")) for row in rows if row["task_index"] is not None]
 
@@ -184,7 +193,7 @@ def _legacy_episodes(root: Path, info: DatasetInfo) -> list[EpisodeRecord]:
     """Version 2.1: one data file and one video a camera for each episode, one line of JSON each."""
     records = []
     first = 0
-    lines = _read_lines(root / "meta" / "episodes.jsonl", "episodes-unreadable", ("episode_index", "length"))
+    lines = read_lines(root / "meta" / "episodes.jsonl", "episodes-unreadable", ("episode_index", "length"))
     for line in sorted(lines, key=lambda line: int(line["episode_index"])):
         index, length = int(line["episode_index"]), int(line["length"])
         place = {"episode_chunk": index // info.chunks_size, "episode_index": index}
@@ -210,11 +219,11 @@ def _legacy_episodes(root: Path, info: DatasetInfo) -> list[EpisodeRecord]:
 
 
 def _legacy_tasks(root: Path) -> list[tuple[int, str]]:
-    lines = _read_lines(root / "meta" / "tasks.jsonl", "tasks-unreadable", ("task_index", "task"))
+    lines = read_lines(root / "meta" / "tasks.jsonl", "tasks-unreadable", ("task_index", "task"))
     return sorted((int(line["task_index"]), str(line["task"] or "")) for line in lines)
 
 
-def _read_lines(path: Path, code: str, keys: Sequence[str]) -> list[dict[str, Any]]:
+def read_lines(path: Path, code: str, keys: Sequence[str]) -> list[dict[str, Any]]:
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError as error:

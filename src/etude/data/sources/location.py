@@ -20,8 +20,8 @@ class DatasetLocation:
 
     Attributes:
         repo_id: its name; that of the folder where it has no other.
-        origin: `folder` (a path was given), `home` ($HF_LEROBOT_HOME), `cache` (the hub's cache), `hub` (downloaded
-            just now) or `converted` (a converted copy in the cache).
+        origin: `folder` (a path was given), `home` ($HF_LEROBOT_HOME), `cache` (the hub's cache), `hub`
+            (downloaded just now) or `converted` (a converted copy in the cache).
         version: the format's, `v3.0` or `v2.1`.
     """
 
@@ -37,7 +37,7 @@ def locate(
     revision: str | None = None,
     download: bool = True,
 ) -> DatasetLocation:
-    """Find a dataset: a folder that is named, then $HF_LEROBOT_HOME, then the hub's cache, then the hub itself.
+    """Find a dataset: a named folder, then $HF_LEROBOT_HOME, then the hub's cache, then the hub itself.
 
     `repo_id` may be the path of a folder as well. With both, a `root` that is absent or empty is where the
     download goes, as in LeRobot.
@@ -46,7 +46,9 @@ def locate(
         DatasetError: there is no such dataset, it cannot be downloaded, or it is of a version before 2.1.
     """
     if root is None and not repo_id:
-        raise DatasetError("no dataset was named", hint="name one with --dataset.root=DIR or --dataset.repo_id=USER/NAME")
+        raise DatasetError(
+            "no dataset was named", hint="name one with --dataset.root=DIR or --dataset.repo_id=USER/NAME"
+        )
     if root is not None:
         return _at_root(repo_id, Path(root).expanduser(), revision, download)
     assert repo_id is not None
@@ -69,7 +71,8 @@ def _by_id(repo_id: str, revision: str | None, download: bool) -> DatasetLocatio
     if (home / "meta" / "info.json").is_file():
         return _opened(repo_id, home, "home")
     cached = hub.cached_snapshot(repo_id, revision)
-    if cached is not None and (not download or _is_complete(cached)):
+    lacking = _first_missing(cached) if cached is not None else None
+    if cached is not None and (lacking is None or not download):
         return _opened(repo_id, cached, "cache")
     if not download:
         raise DatasetError(
@@ -77,16 +80,19 @@ def _by_id(repo_id: str, revision: str | None, download: bool) -> DatasetLocatio
             "nothing in the hub's cache",
             hint="check the name, or name its folder with --dataset.root=DIR",
         )
-    return _opened(repo_id, hub.download(repo_id, revision), "hub")
+    because = f"{cached}/{lacking} is missing" if lacking else ""
+    return _opened(repo_id, hub.download(repo_id, revision, because), "hub")
 
 
-def _is_complete(root: Path) -> bool:
+def _first_missing(root: Path) -> str | None:
+    """The first file that a cached copy lacks: a download that was stopped, or of some episodes only."""
     from etude.data.sources.layout import read_layout
 
     try:
-        return not read_layout(root).missing_files()
+        missing = read_layout(root).missing_files()
     except UnreadableError:
-        return False
+        return None  # broken rather than incomplete; who reads it is told
+    return missing[0][0] if missing else None
 
 
 def _is_hub_id(name: str) -> bool:
@@ -120,7 +126,9 @@ def _hint_for(folder: Path) -> str:
         if (parent / "meta" / "info.json").is_file():
             return f"it lies inside the dataset {parent}"
     if folder.is_dir():
-        inside = sorted(path.parent.parent for depth in (1, 2) for path in folder.glob("*/" * depth + "meta/info.json"))
+        inside = sorted(
+            path.parent.parent for depth in (1, 2) for path in folder.glob("*/" * depth + "meta/info.json")
+        )
         if inside:
             return f"datasets inside it: {', '.join(map(str, inside[:5]))}"
     elif folder.parent.is_dir():
@@ -136,7 +144,8 @@ def _unsupported(folder: Path, version: str) -> DatasetError:
         return UnreadableError(
             "version-unsupported",
             f"{folder} is a dataset of format {version}; {V30} is needed, and {V21} can be converted",
-            hint="bring it to v2.1 first with LeRobot 0.3 (`python -m lerobot.datasets.v21.convert_dataset_v20_to_v21 "
+            hint="bring it to v2.1 first with LeRobot 0.3 (`python -m "
+            "lerobot.datasets.v21.convert_dataset_v20_to_v21 "
             "--repo-id=USER/NAME`), then: etude data convert DIR",
         )
     if number and number > (3, 0):

@@ -81,7 +81,8 @@ def column_array(column: Any, size: int) -> npt.NDArray[np.generic]:
     if wrong.size:
         row = int(wrong[0])
         raise ColumnShapeError(f"holds {per_row[row]} numbers, {size} are declared", row)
-    return numpy.asarray(array.to_numpy(zero_copy_only=False)).reshape(rows, size)
+    values: npt.NDArray[np.generic] = array.to_numpy(zero_copy_only=False).reshape(rows, size)
+    return values
 
 
 def _sum_groups(lengths: Any, groups: Any) -> Any:

@@ -20,8 +20,9 @@ def ensure_v30(
 ) -> DatasetLocation:
     """The dataset itself where it is of format v3.0, else a converted copy of it.
 
-    The copy lies in `cache_dir` (default: the user's cache) under the fingerprint of the original, so that it is
-    made once, and again when the original changes. It is complete or absent; of several processes one makes it.
+    The copy lies in `cache_dir` (default: the user's cache) under the fingerprint of the original, so that it
+    is made once, and again when the original changes. It is complete or absent; of several processes one
+    makes it.
 
     Raises:
         DatasetError: the dataset is broken in a way that would survive the conversion.
