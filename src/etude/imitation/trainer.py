@@ -260,12 +260,16 @@ class Trainer:
             best = state.best.get("step") == state.step
             if best:
                 store.mark_best(self._saved)
-            store.prune(session.options.checkpoint.keep_last)
+            store.prune(session.options.checkpoint.keep_last, self._is_regular)
             self._listener.saved(self._saved, best)
         else:
             self._saved = Checkpoint(self._run.checkpoints.folder / f"{state.step:06d}")
         session.processes.wait()
         session.meters.unpause()
+
+    def _is_regular(self, step: int) -> bool:
+        every = self.session.config.save_freq
+        return every > 0 and step % every == 0
 
 
 def _timed(batches: Prefetcher[list[Part]]) -> Iterator[tuple[list[Part], float]]:

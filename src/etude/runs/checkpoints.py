@@ -119,16 +119,25 @@ class CheckpointStore:
         """Point `best` at this checkpoint."""
         replace_symlink(self.folder / BEST, checkpoint.path.name)
 
-    def prune(self, keep_last: int | None) -> list[int]:
-        """Remove all but the newest `keep_last`; never `last` or `best`. Returns the removed steps."""
+    def prune(self, keep_last: int | None, is_regular: Callable[[int], bool] = lambda step: True) -> list[int]:
+        """Remove checkpoints that are no longer wanted; never `last` or `best`.
+
+        Args:
+            keep_last: how many of the newest to keep; None keeps all.
+            is_regular: whether a step is one at which a checkpoint is due anyway. Others were written because they
+                were the best of their time, or at a stop; they go once they are neither `best` nor `last`.
+
+        Returns:
+            The removed steps.
+        """
         remove_leftovers(self.folder)
-        if keep_last is None:
-            return []
         kept = {item.path.name for name in (LAST, BEST) if (item := self.named(name))}
-        removed = []
         everything = self.all()
-        for checkpoint in everything[: max(0, len(everything) - keep_last)]:
-            if checkpoint.path.name not in kept:
+        newest = everything if keep_last is None else everything[len(everything) - keep_last :]
+        wanted = {item.path.name for item in newest if is_regular(item.step)} | kept
+        removed = []
+        for checkpoint in everything:
+            if checkpoint.path.name not in wanted:
                 self._remove(checkpoint)
                 removed.append(checkpoint.step)
         return removed
