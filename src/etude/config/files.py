@@ -68,7 +68,7 @@ def read_config(path: Path) -> ConfigFile:
 
 def dump_yaml(values: dict[str, Any]) -> str:
     """Settings as YAML, which `read_config` reads back."""
-    text: str = yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=100)
+    text: str = yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
     return text
 
 
@@ -105,6 +105,18 @@ def _parse(file: Path, text: str) -> Any:
         raise UsageError(f"config file {file} is not valid YAML: {where}{problem}") from error
     except _DuplicateKeyError as error:
         raise UsageError(f"config file {file} has the key {error} twice") from error
+
+
+class _Dumper(yaml.SafeDumper):
+    """YAML that quotes text which the loader would take for a number, `1e5`."""
+
+
+def _quoted(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
+    style = None if parse_scalar(value) == value else "'"
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
+
+
+_Dumper.add_representer(str, _quoted)
 
 
 class _DuplicateKeyError(ValueError):

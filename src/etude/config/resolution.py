@@ -112,6 +112,9 @@ class _Resolution:
 
     def _choose(self, first: str, second: str, agree: bool) -> None:
         """Where two settings decide the same, the typed one counts."""
+        for key in (first, second):
+            if nested.get(self.values, key) is None:
+                self._forget(key)
         sources = [self.sources.get(key) for key in (first, second)]
         if sources[0] is None or sources[1] is None:
             return

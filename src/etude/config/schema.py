@@ -56,6 +56,8 @@ class Schema:
             below = f"{key}.{name}" if key else name
             if name not in annotations:
                 raise self._unknown(below, checked.get("type"), annotations)
+            if value is None and not _nullable(annotations[name]) and not self._typed(below):
+                continue  # null in a file is "not given", where null is not a value
             try:
                 checked[name] = self._conform(value, annotations[name], below)
             except _MismatchError:
@@ -186,15 +188,18 @@ class Schema:
 
     def _unknown(self, key: str, choice: str | None, names: Iterable[str]) -> UsageError:
         above, _, name = key.rpartition(".")
-        level = [f"{above}.{field}" if above else field for field in names]
+        here = [f"{above}.{field}" if above else field for field in nearest(name, names, count=2)]
         elsewhere = [item for item in self._known if item.rpartition(".")[2] == name]
-        close = elsewhere or nearest(key, [*level, *self._known])
+        close = elsewhere or here or nearest(key, self._known, count=2)
         reason = f": {choice} has no such setting" if choice else ""
         source = self._resolved.source(key)
-        typed = source.startswith(COMMAND_LINE)
+        typed = self._typed(key)
         message = f"unknown flag --{key}{reason}" if typed else f"unknown key {key} in {source}{reason}"
         names = " or ".join(f"--{item}" if typed else item for item in close)
         return UsageError(message, hint=f"did you mean {names}?" if close else "see `etude train --help`")
+
+    def _typed(self, key: str) -> bool:
+        return self._resolved.source(key).startswith(COMMAND_LINE)
 
     def _wrong(self, key: str, value: Any, expected: str) -> UsageError:
         return UsageError(f"{key} must be {expected}, got {show(value)} ({self._resolved.source(key)})")
@@ -224,6 +229,10 @@ def _with_default(annotation: Any, field: dataclasses.Field[Any]) -> Any:
     if isinstance(field.default, bool) and annotation is int:
         return bool
     return annotation | None if field.default is None and annotation is not Any else annotation
+
+
+def _nullable(annotation: Any) -> bool:
+    return annotation in (Any, None, type(None)) or type(None) in typing.get_args(annotation)
 
 
 def describe(annotation: Any) -> str:
