@@ -54,8 +54,8 @@ def _parser() -> Parser:
     defaults = Recipe()
     parser = Parser(
         prog="etude quickstart",
-        description="Record demonstrations of a simulated robot arm, check them, train a policy on them, try\n"
-        "it out from starts it has not seen, and write a report. Minutes on two cores, no GPU needed.\n"
+        description="Record demonstrations of a simulated robot arm, check them, train a policy on them,\n"
+        "try it out from starts it has not seen, and write a report. Minutes on two cores, no GPU needed.\n"
         "An interrupted quickstart continues where it stopped.",
         examples=["etude quickstart", "etude quickstart --task=push-v3 --output=outputs/push"],
     )

@@ -13,6 +13,10 @@ from typing import Any
 
 __all__ = ["Probe", "run_probe"]
 
+_ANSWER = (
+    "import importlib, json, sys; print(json.dumps(importlib.import_module(sys.argv[1]).look(*sys.argv[2:])))"
+)
+
 
 @dataclass(frozen=True)
 class Probe:
@@ -20,7 +24,7 @@ class Probe:
 
     Attributes:
         ok: it ran to its end.
-        facts: what it printed as JSON.
+        facts: what it saw.
         error: the last line of its complaint, when it failed.
     """
 
@@ -32,8 +36,8 @@ class Probe:
 def run_probe(
     name: str, *arguments: str, environment: Mapping[str, str] | None = None, timeout_s: float = 60
 ) -> Probe:
-    """Run `etude.doctor.probes.NAME` as a process and read the JSON object that it prints last."""
-    command = [sys.executable, "-P", "-m", f"etude.doctor.probes.{name}", *arguments]
+    """Call `look(*arguments)` of `etude.doctor.probes.NAME` in a new process and read what it returns."""
+    command = [sys.executable, "-P", "-c", _ANSWER, f"etude.doctor.probes.{name}", *arguments]
     # A probe asks for no configured backend but its own, and never for the network.
     settings = {**os.environ, "HF_HUB_OFFLINE": "1", **(environment or {})}
     try:

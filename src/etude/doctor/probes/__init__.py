@@ -1,1 +1,1 @@
-"""Small programs that try one thing each and print what they saw as one JSON object."""
+"""One thing tried in each: `look(...)` returns what it saw. Run in a process of its own by `run_probe`."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import sys
+from typing import Any
+
+__all__ = ["look"]
 
 SCENE = """
 <mujoco>
@@ -16,7 +17,8 @@ SCENE = """
 """
 
 
-def main() -> None:
+def look() -> dict[str, Any]:
+    """The shape of the picture."""
     import mujoco
 
     model = mujoco.MjModel.from_xml_string(SCENE)
@@ -26,9 +28,5 @@ def main() -> None:
         renderer.update_scene(data, camera="front")
         picture = renderer.render()
     if int(picture[24, 24, 0]) < 20:
-        sys.exit("the picture is black")
-    print(json.dumps({"shape": list(picture.shape)}))  # noqa: T201  the parent process reads it
-
-
-if __name__ == "__main__":
-    main()
+        raise SystemExit("the picture is black")
+    return {"shape": list(picture.shape)}

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import json
+from typing import Any
+
+__all__ = ["look"]
 
 
-def main() -> None:
+def look() -> dict[str, Any]:
+    """Versions and devices; raises whatever torch raises."""
     import torch
 
     devices = [
@@ -18,14 +21,9 @@ def main() -> None:
     if devices:
         # A driver may list a device and yet refuse to compute on it.
         assert float(torch.ones(8, device="cuda").sum()) == 8.0
-    facts = {
+    return {
         "torch": torch.__version__,
         "cuda_build": torch.version.cuda,
         "devices": devices,
         "mps": torch.backends.mps.is_available(),
     }
-    print(json.dumps(facts))  # noqa: T201  the parent process reads it
-
-
-if __name__ == "__main__":
-    main()

@@ -1,13 +1,13 @@
-"""Does a decoder give back the frames of a real, tiny video? Argument: torchcodec or pyav."""
+"""Does a decoder give back the frames of a real, tiny video?"""
 
 from __future__ import annotations
 
 import importlib
-import json
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
+
+__all__ = ["look"]
 
 CODECS = ("h264", "libsvtav1")  # what recorders write most, and what LeRobot writes
 FRAMES, SIZE = 8, 64
@@ -44,12 +44,14 @@ def brightness(path: Path, decoder: str) -> list[float]:
     return means
 
 
-def main(decoder: str) -> None:
+def look(decoder: str) -> dict[str, Any]:
+    """Which codecs the decoder, `torchcodec` or `pyav`, gives back right."""
     try:
         importlib.import_module("torchcodec" if decoder == "torchcodec" else "av")
     except (ImportError, OSError, RuntimeError) as error:
         # torchcodec says in its first line that libraries are missing, and in fifty more which it tried.
-        sys.exit(f"it does not load: {str(error).strip().splitlines()[0]}")
+        reason = str(error).strip().splitlines()[0].removesuffix(" Likely causes:")
+        raise SystemExit(f"it does not load: {reason}") from error
     decoded: list[str] = []
     failed: dict[str, str] = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -67,9 +69,5 @@ def main(decoder: str) -> None:
             else:
                 failed[codec] = f"wrong frames: {len(means)} of {FRAMES}"
     if not decoded:
-        sys.exit("; ".join(f"{codec}: {why}" for codec, why in failed.items()))
-    print(json.dumps({"decoded": decoded, "failed": failed}))  # noqa: T201  the parent process reads it
-
-
-if __name__ == "__main__":
-    main(sys.argv[1])
+        raise SystemExit("; ".join(f"{codec}: {why}" for codec, why in failed.items()))
+    return {"decoded": decoded, "failed": failed}
