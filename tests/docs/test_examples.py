@@ -1,0 +1,98 @@
+"""Every command in the README and the pages exists, with flags that exist; marked ones are run."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from etude.cli import COMMANDS, main
+from tests.docs.examples import Block, Example, blocks, commands, pages
+from tests.rules.source import ROOT
+
+BLOCKS = [block for page in pages() for block in blocks(page)]
+EXAMPLES = [example for block in BLOCKS for example in block.examples]
+# Commands whose settings are LeRobot's: too many for a help text; the command's own resolver knows them.
+OPEN_ENDED = {("train",)}
+
+
+@cache
+def help_of(words: tuple[str, ...]) -> str:
+    """What `etude WORDS --help` prints."""
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed), contextlib.suppress(SystemExit):
+        assert main([*words, "--help"]) == 0
+    return printed.getvalue()
+
+
+def command_of(example: Example) -> tuple[str, ...]:
+    """The command's name: one word, or two where the first has subcommands."""
+    first = example.words[0]
+    with_subcommands = first in ("data",)
+    return example.words[:2] if with_subcommands and not example.words[1].startswith("-") else (first,)
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=str)
+def test_the_command_exists(example: Example) -> None:
+    assert example.words, "etude alone is no example"
+    if example.words[0].startswith("-"):
+        assert example.words[0] in ("--help", "-h", "--version", "-V")
+        return
+    assert example.words[0] in COMMANDS
+    assert help_of(command_of(example))
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=str)
+def test_its_flags_exist(example: Example) -> None:
+    if example.words[0].startswith("-"):
+        return
+    command = command_of(example)
+    if command in OPEN_ENDED:
+        from etude.config import resolve
+
+        if "--help" not in example.words:
+            resolve([word.replace("RUN", "outputs/RUN") for word in example.words[1:]])
+        return
+    flags = [word.split("=")[0] for word in example.words if re.match(r"--?[a-zA-Z]", word)]
+    known = set(re.findall(r"(?<![\w-])--?[a-zA-Z][\w.-]*", help_of(command))) | {"--help"}
+    unknown = [flag for flag in flags if flag not in known]
+    assert not unknown, f"etude {' '.join(command)} --help does not name them"
+
+
+@pytest.mark.parametrize("block", [block for block in BLOCKS if block.is_run], ids=str)
+def test_marked_blocks_run(block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for example in block.examples:
+        assert main(list(example.words)) == 0, str(example)
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.S)
+    targets = [target.split("#")[0] for target in re.findall(r"\]\(([^)\s]+)\)", text)]
+    broken = [t for t in targets if t and "://" not in t and not (page.parent / t).exists()]
+    assert not broken
+
+
+def test_every_page_is_on_the_map() -> None:
+    index = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+    missing = [page.name for page in pages()[1:] if page.name != "index.md" and f"({page.name})" not in index]
+    assert not missing, "add them to docs/index.md"
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("$ etude doctor --json   # for a script", [("doctor", "--json")]),
+        ("etude data check DIR && etude report RUN > page", [("data", "check", "DIR"), ("report", "RUN")]),
+        ("HF_HUB_OFFLINE=1 .venv/bin/etude train --env='{\"a\": 1}'", [("train", '--env={"a": 1}')]),
+        ("pip install etude", []),
+        ("git clone https://example.org/etude here", []),
+    ],
+)
+def test_reading_a_line(line: str, words: list[tuple[str, ...]]) -> None:
+    assert commands(line) == words
