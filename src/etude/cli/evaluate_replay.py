@@ -23,15 +23,17 @@ MOST_EPISODES = 10
 def main(argv: Sequence[str]) -> int:
     """Replay recorded episodes, print the errors and write the result."""
     arguments = _parser().parse_args(argv)
-    from etude.data.sources import locate
+    from etude.data.checks import assert_sound, check_dataset
+    from etude.data.sources import ensure_v30, locate
     from etude.evaluation.replay import ReplaySettings, replay
     from etude.evaluation.replay.recordings import Recording
     from etude.policies import load_policy
 
-    location = locate(arguments.repo_id, arguments.root, arguments.revision)
+    location = ensure_v30(locate(arguments.repo_id, arguments.root, arguments.revision))
     run = _run_of(arguments.policy)
     recording = Recording(location.repo_id, location.root)
     episodes, note = _choose_episodes(arguments.episodes, run, recording)
+    assert_sound(check_dataset(location.root, "fast", episodes))
     loaded = load_policy(arguments.policy, device=arguments.device, checkpoint=arguments.checkpoint)
     folder = _output_folder(arguments.output_dir, run, loaded.step)
     if note and not arguments.json:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from etude.evaluation.replay.recordings import Recording
+from etude.policies import LoadedPolicy
 
 SMALL: dict[str, dict[str, Any]] = {
     "act": {
@@ -65,14 +65,6 @@ def make_loaded(pusht: Recording) -> Any:
         }
         policy = get_policy_class(policy_type)(config).eval()
         before, after = make_pre_post_processors(config, dataset_stats=pusht.meta.stats)
-        return SimpleNamespace(
-            policy=policy,
-            preprocessor=before,
-            postprocessor=after,
-            config=config,
-            path=Path("nowhere"),
-            step=7,
-            train_config=None,
-        )
+        return LoadedPolicy(policy, before, after, config, path="nowhere", step=7)
 
     return make

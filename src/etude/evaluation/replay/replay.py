@@ -161,12 +161,7 @@ def _summarise(
     latency = [value for episode in lived for value in episode.latency_ms]
     planned = [value for episode in lived for value in episode.planned]
     return ReplayResult(
-        policy={
-            "path": str(loaded.path),
-            "type": getattr(loaded.config, "type", type(loaded.policy).__name__),
-            "checkpoint_step": loaded.step,
-            "device": str(getattr(loaded.config, "device", "cpu")),
-        },
+        policy={**loaded.describe(), "device": loaded.device},
         dataset={
             "repo_id": recording.meta.repo_id,
             "root": str(recording.meta.root),
