@@ -1,1 +1,7 @@
-"""See docs/architecture.md."""
+"""A policy type or a checkpoint to a LeRobot policy with its processors."""
+
+from etude.policies.catalog import check_policy_name, known_policies
+from etude.policies.device import choose_device
+from etude.policies.loading import LoadedPolicy, load_policy
+
+__all__ = ["LoadedPolicy", "check_policy_name", "choose_device", "known_policies", "load_policy"]
