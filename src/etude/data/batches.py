@@ -66,6 +66,10 @@ class BatchSource:
         batch["task"] = [self._tasks[index] for index in batch["task_index"].tolist()]
         return batch
 
+    def unpadded(self, key: str, rows: np.ndarray) -> int:
+        """How many frames in these rows' windows lie inside their episodes."""
+        return int((~self._padding(key, rows)).sum())
+
     def _values(self, key: str, column: torch.Tensor, rows: np.ndarray) -> torch.Tensor:
         if key not in self._deltas:
             return column[torch.from_numpy(rows)]

@@ -63,14 +63,14 @@ class BatchOrder:
         self._rows = rows
         self._seed = seed
         self._share_size = share_size
-        self._shares = shares
+        self.shares = shares
         self._start = start or Position()
         self._first_step = first_step
         self._permutation = lru_cache(maxsize=2)(self._make_permutation)
 
     @property
     def global_batch(self) -> int:
-        return self._share_size * self._shares
+        return self._share_size * self.shares
 
     @property
     def num_samples(self) -> int:
@@ -103,7 +103,7 @@ class BatchOrder:
             return Share(mine, 1.0)
         if len(mine) == 0:
             return Share(rows[:1], 0.0)
-        return Share(mine, len(mine) * self._shares / len(rows))
+        return Share(mine, len(mine) * self.shares / len(rows))
 
     def _make_permutation(self, epoch: int) -> np.ndarray:
         words = np.random.SeedSequence([self._seed, epoch]).generate_state(1, dtype=np.uint64)
