@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["TrainingDisplay", "format_duration"]
 
 REDRAW_S = 0.1
+PREPARING_S = 2.0  # between two lines of preparation
 SHOWN = {  # metric, label, how to write it
     "train/loss": ("loss", "{:.4g}"),
     "val/loss": ("val", "{:.4g}"),
@@ -39,7 +40,16 @@ class TrainingDisplay:
         self._task: Any = None
         self._total = self._first = self._step = 0
         self._began = self._drawn = 0.0
+        self._prepared = time.monotonic()
         self._latest: dict[str, float] = {}
+
+    def preparing(self, what: str, done: int, total: int) -> None:
+        """`done` of `total` parts of what must happen before the first step, such as decoding videos."""
+        now = time.monotonic()
+        if self._quiet or not (done >= total or now - self._prepared >= PREPARING_S):
+            return
+        self._prepared = now
+        self._write(f"{what}: {done}/{total}")
 
     def started(self, total_steps: int, start_step: int = 0) -> None:
         """The run begins, or goes on from `start_step`."""
