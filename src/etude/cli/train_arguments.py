@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from typing import Any
 
-from etude.config.request import Request
 from etude.config.schema import describe
 
 __all__ = ["help_text"]
@@ -88,14 +88,14 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
 )
 
 
-def help_text(request: Request) -> str:
+def help_text(policy_type: str | None = None) -> str:
     """What `etude train --help` prints; with a policy type, the settings of that policy.
 
     Raises:
         UsageError: there is no such policy type.
         MissingExtraError: a policy type was given, and LeRobot is not installed.
     """
-    return _policy_help(request.policy_type) if request.policy_type else _overview()
+    return _policy_help(policy_type) if policy_type else _overview()
 
 
 def _overview() -> str:
@@ -118,19 +118,20 @@ def _policy_help(name: str) -> str:
         (f"--policy.{field}", _shown(default), describe(annotation))
         for field, annotation, default in describe_policy(name)
     ]
-    flags, defaults = (max(len(row[column]) for row in rows) for column in (0, 1))
+    flags, kinds = (max(len(row[column]) for row in rows) for column in (0, 2))
+    first, value, _ = rows[0]
     return "\n".join(
         [
             f"usage: etude train --policy.type={name} [--policy.SETTING=VALUE ...]",
             "",
-            f"settings of {name}, with their defaults:",
-            *(f"  {flag:<{flags}}  {default:<{min(defaults, 32)}}  {kind}" for flag, default, kind in rows),
+            f"settings of {name}, with their types and defaults:",
+            *(f"  {flag:<{flags}}  {kind:<{min(kinds, 32)}}  {default}" for flag, default, kind in rows),
             "",
             "examples:",
-            f"  etude train --dataset.repo_id=lerobot/pusht --policy.type={name} --policy.{rows[0][0][9:]}={rows[0][1]}",
+            f"  etude train --dataset.repo_id=lerobot/pusht --policy.type={name} {first}={value}",
         ]
     )
 
 
 def _shown(default: Any) -> str:
-    return json.dumps(default, default=str)
+    return "required" if default is dataclasses.MISSING else json.dumps(default, default=str)

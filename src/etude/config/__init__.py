@@ -7,7 +7,8 @@ resolved.sources["save_freq"]          # "default"
 
 from __future__ import annotations
 
+from etude.config.files import dump_yaml
 from etude.config.request import Request, Resolved
 from etude.config.resolution import resolve
 
-__all__ = ["Request", "Resolved", "resolve"]
+__all__ = ["Request", "Resolved", "dump_yaml", "resolve"]

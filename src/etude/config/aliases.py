@@ -14,7 +14,7 @@ from etude.config.nested import Path, dotted
 from etude.config.scalars import show
 from etude.errors import UsageError
 
-__all__ = ["ALIASES", "SECTIONS", "Alias", "Context", "Translation", "translate"]
+__all__ = ["ALIASES", "Alias", "Context", "spellings", "translate"]
 
 # The sections of config files that only group settings: `training.batch_size` is `batch_size`.
 SECTIONS = ("training", "output")

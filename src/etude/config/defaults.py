@@ -48,6 +48,10 @@ def apply_defaults(values: dict[str, Any], sources: dict[str, str]) -> None:
         sources["dataset.repo_id"] = DEFAULT
     default("dataset.eval_split", 0.0 if get(values, "dataset.streaming") is True else EVAL_SPLIT)
     default("save_freq", SAVE_FREQ)
+    for key in BY_STEPS:
+        if values.get(key) in (None, "auto"):
+            values.pop(key, None)
+            sources.pop(key, None)
     if values.get("num_epochs") is None:
         default("steps", STEPS)
         _by_steps(values, sources)
@@ -94,7 +98,7 @@ def by_steps(key: str, steps: int, values: dict[str, Any]) -> int:
 def _by_steps(values: dict[str, Any], sources: dict[str, str]) -> None:
     steps = values["steps"]
     for key in BY_STEPS:
-        if values.get(key) in (None, "auto"):
+        if key not in values:
             # A `steps` of the wrong type is refused where all types are checked.
             usable = isinstance(steps, int | float) and not isinstance(steps, bool) and steps == steps
             values[key] = by_steps(key, int(min(steps, 10**12)) if usable else STEPS, values)

@@ -26,6 +26,7 @@ __all__ = ["resolve"]
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 _CONTROL = ("config", "resume", "print_config", "json", "log_level")
+_HUB_NAMES = ("dataset.repo_id", "dataset_repo_id", "dataset", "-d", "policy.repo_id")
 _EPISODES = ("dataset.episodes", "exclude_episodes")
 
 
@@ -90,6 +91,14 @@ class _Resolution:
             for path, value in translated:
                 text = setting.text if value is setting.value else None
                 self._keep(dataclasses.replace(setting, path=path, value=value, text=text))
+        for name in ("policy", "dataset"):
+            section = self.values.get(name, {})
+            if not isinstance(section, dict):
+                source = self.sources.get(name)
+                raise UsageError(
+                    f"{name} must be a mapping, got {show(section)} ({source})",
+                    hint="for example --policy.type=act --dataset.repo_id=lerobot/pusht",
+                )
         self._choose("policy.type", "policy.path", agree=True)
         self._choose("steps", "num_epochs", agree=False)
 
@@ -266,7 +275,7 @@ def _refuse_unexpanded(setting: Setting) -> None:
                 hint="set it (export HF_USER=...); on the command line, do not put it in single quotes",
             )
     key = nested.dotted(setting.path)
-    if key.endswith(("repo_id", "-d", "dataset")) and str(setting.value).startswith("/"):
+    if key in _HUB_NAMES and str(setting.value).startswith("/"):
         raise UsageError(
             f"{key} must be a name on the hub such as user/dataset, got {setting.value!r}",
             hint="a folder is given with --dataset.root=DIR; or the variable before the slash is empty",

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import functools
 import types
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +32,12 @@ class Schema:
 
     Args:
         resolved: tells where a setting comes from, and what was typed.
-        known: dotted keys to suggest from, besides those of the level where a name is unknown.
+        known: gives dotted keys to suggest from, besides those of the level where a name is unknown.
     """
 
-    def __init__(self, resolved: Resolved, known: Iterable[str] = ()) -> None:
+    def __init__(self, resolved: Resolved, known: Callable[[], Iterable[str]] = tuple) -> None:
         self._resolved = resolved
-        self._known = list(known)
+        self._known = known
 
     def check(self, values: Mapping[str, Any], cls: Any, key: str = "") -> dict[str, Any]:
         """The settings of a dataclass, or of a choice type, with every value in the type of its field.
@@ -189,8 +190,9 @@ class Schema:
     def _unknown(self, key: str, choice: str | None, names: Iterable[str]) -> UsageError:
         above, _, name = key.rpartition(".")
         here = [f"{above}.{field}" if above else field for field in nearest(name, names, count=2)]
-        elsewhere = [item for item in self._known if item.rpartition(".")[2] == name]
-        close = elsewhere or here or nearest(key, self._known, count=2)
+        known = list(self._known())
+        elsewhere = [item for item in known if item.rpartition(".")[2] == name]
+        close = elsewhere or here or nearest(key, known, count=2)
         reason = f": {choice} has no such setting" if choice else ""
         source = self._resolved.source(key)
         typed = self._typed(key)
@@ -211,6 +213,7 @@ class Schema:
         return error
 
 
+@functools.cache
 def field_types(cls: Any) -> dict[str, Any]:
     """Names and types of a dataclass' fields; a type that cannot be looked up is `Any`."""
     try:

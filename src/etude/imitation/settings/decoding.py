@@ -48,7 +48,7 @@ def decode(resolved: Resolved) -> TrainSettings:
     resolved = expand_policy_path(resolved)
     ours = {name: value for name, value in resolved.values.items() if name in field_types(TrainOptions)}
     theirs = {name: value for name, value in resolved.values.items() if name not in ours}
-    schema = Schema(resolved, _suggestions(theirs))
+    schema = Schema(resolved, lambda: _suggestions(theirs))
     theirs = schema.check(copy.deepcopy(theirs), TrainPipelineConfig)
     ours = schema.check(ours, TrainOptions)
     rules.check_ranges({**theirs, **ours}, resolved)
@@ -71,11 +71,13 @@ def decode(resolved: Resolved) -> TrainSettings:
 def _check_policy(resolved: Resolved) -> None:
     section = resolved.values.get("policy")
     if not isinstance(section, Mapping):
-        raise UsageError(
-            f"policy must be a mapping with a type, got {section!r}", hint="for example --policy.type=act"
-        )
-    if section.get("type") is not None:
-        check_policy_name(str(section["type"]))
+        raise UsageError("no policy is given", hint="for example --policy.type=act")
+    import lerobot.policies  # noqa: F401  importing it registers the configurations
+    from lerobot.configs.policies import PreTrainedConfig
+
+    name = section.get("type")
+    if name is not None and name not in PreTrainedConfig.get_known_choices():
+        check_policy_name(str(name))  # registers plug-ins too
 
 
 def _policy_class(theirs: Mapping[str, Any]) -> Any:
@@ -187,10 +189,11 @@ def describe_policy(name: str) -> list[tuple[str, Any, Any]]:
     cls = PreTrainedConfig.get_choice_class(check_policy_name(name))
     common = {field.name for field in dataclasses.fields(PreTrainedConfig)}
     annotations = field_types(cls)
+    ours = {"push_to_hub": False, "device": "auto"}
     rows = []
     for field in sorted(dataclasses.fields(cls), key=lambda item: item.name in common):
         default = field.default
         if field.default_factory is not dataclasses.MISSING:
             default = field.default_factory()
-        rows.append((field.name, annotations[field.name], default))
+        rows.append((field.name, annotations[field.name], ours.get(field.name, default)))
     return rows
