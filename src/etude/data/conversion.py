@@ -16,7 +16,7 @@ from etude.data.checks.check import Progress
 from etude.data.sources.info import V21, V30, read_info
 from etude.errors import DatasetError
 from etude.extras import require
-from etude.runs.atomic import atomic_directory
+from etude.runs.atomic import atomic_directory, write_json
 
 __all__ = ["convert"]
 
@@ -62,24 +62,36 @@ def convert(root: Path | str, output: Path | str | None = None, progress: Progre
 def _rewrite(root: Path, new: Path, progress: Progress | None) -> None:
     """The steps of LeRobot's `convert_dataset`, without its hub and without its moving of the original."""
     steps = require("lerobot.scripts.convert_dataset_v21_to_v30", "imitation")
+    arrow = require("pyarrow", "imitation")
     with (
         tempfile.TemporaryDirectory(prefix="etude-convert-") as scratch,
         _quiet(steps, Path(scratch), progress),
     ):
-        source = _with_legacy_totals(root, Path(scratch))
-        steps.convert_info(source, new, DATA_FILE_MIB, VIDEO_FILE_MIB)
-        steps.convert_tasks(root, new)
-        rows = steps.convert_data(root, new, DATA_FILE_MIB)
-        videos = steps.convert_videos(root, new, VIDEO_FILE_MIB)
-        steps.convert_episodes_metadata(root, new, rows, videos)
+        metadata = _tidy_metadata(root, Path(scratch))
+        try:
+            steps.convert_info(metadata, new, DATA_FILE_MIB, VIDEO_FILE_MIB)
+            steps.convert_tasks(metadata, new)
+            rows = steps.convert_data(root, new, DATA_FILE_MIB)
+            videos = steps.convert_videos(root, new, VIDEO_FILE_MIB)
+            steps.convert_episodes_metadata(metadata, new, rows, videos)
+        except (ValueError, LookupError, TypeError, RuntimeError, arrow.ArrowException) as error:
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise DatasetError(
+                f"LeRobot's converter stopped at {root}: {type(error).__name__}: {reason}",
+                hint=f"look for what is unusual: etude data check {root} --level full",
+            ) from error
 
 
-def _with_legacy_totals(root: Path, scratch: Path) -> Path:
-    """A folder with the same `info.json`, in which the keys are present that the converter deletes."""
-    from etude.runs.atomic import write_json
-
+def _tidy_metadata(root: Path, scratch: Path) -> Path:
+    """The metadata as the converter wants it: the keys that it deletes are there, and no line is blank."""
     raw = {"total_chunks": 1, "total_videos": 0, "video_path": None, **read_info(root).raw}
     write_json(scratch / "meta" / "info.json", raw)
+    for name in ("episodes.jsonl", "episodes_stats.jsonl", "tasks.jsonl"):
+        source = root / "meta" / name
+        if not source.is_file():
+            raise DatasetError(f"{source} is missing", hint="copy or download the dataset again")
+        lines = [line for line in source.read_text(encoding="utf-8").splitlines() if line.strip()]
+        (scratch / "meta" / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
     return scratch
 
 

@@ -136,7 +136,7 @@ class Statistics:
             if not computed:
                 continue
             overall = _Moments.merged(list(computed.values()))
-            scale = overall.std + 1e-6 * (1 + abs(overall.mean))
+            scale = overall.scale()
             off = []
             for episode, (mean, low, high) in stored.items():
                 if episode not in computed or not all(len(part) == len(scale) for part in (mean, low, high)):
@@ -186,6 +186,10 @@ class _Moments:
         high = numpy.max([part.high for part in parts], axis=0)
         return cls(int(weights.sum()), mean, std, low, high)
 
+    def scale(self) -> Any:
+        """The standard deviation, and what single precision loses when it adds up values far from zero."""
+        return self.std + 1e-3 * abs(self.mean) + 1e-6
+
 
 def _compare(feature: Feature, true: _Moments, stored: Any) -> Iterator[Finding]:
     numpy = require("numpy", "imitation")
@@ -195,9 +199,10 @@ def _compare(feature: Feature, true: _Moments, stored: Any) -> Iterator[Finding]
         return  # told by check_statistics_file
     if not all(len(part) == feature.size for part in (mean, std, low, high)):
         return
-    scale = true.std + 1e-6 * (1 + abs(true.mean))
-    spread = (true.high - true.low) + 1e-6 * (1 + abs(true.mean))
-    ratio = (std + 1e-6 * (1 + abs(true.mean))) / scale
+    scale = true.scale()
+    slack = scale - true.std
+    spread = (true.high - true.low) + slack
+    ratio = (std + slack) / scale
     shift = abs(mean - true.mean) / scale
     reach = numpy.maximum(abs(low - true.low), abs(high - true.high)) / spread
     gross = (shift > 1) | (ratio < 0.5) | (ratio > 2) | (reach > 0.5)

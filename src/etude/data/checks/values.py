@@ -129,9 +129,11 @@ def _isolated(steps: Any) -> Any:
     """Steps with none of their size near: a fast movement has some, a glitch goes up and straight back."""
     numpy = require("numpy", "imitation")
     rows = len(steps)
-    padded = numpy.pad(numpy.nan_to_num(steps), ((3, 3), (0, 0)))
+    padded = numpy.pad(numpy.nan_to_num(steps, posinf=0, neginf=0), ((3, 3), (0, 0)))
     shifted = {offset: padded[3 + offset : 3 + offset + rows] for offset in (-3, -2, -1, 1, 2, 3)}
-    onward = [numpy.where(shifted[side] * steps > 0, abs(shifted[side]), 0) for side in (-1, 1)]
+    onward = [
+        numpy.where(numpy.sign(shifted[side]) == numpy.sign(steps), abs(shifted[side]), 0) for side in (-1, 1)
+    ]
     around = numpy.max([*onward, *(abs(shifted[offset]) for offset in (-3, -2, 2, 3))], axis=0)
     return abs(steps) > ISOLATION * around
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from etude.data.checks.findings import Finding, error, numbered
-from etude.data.checks.video_times import check_offsets
+from etude.data.checks.video_times import check_offsets, check_truncation
 from etude.data.sources.info import Feature
 from etude.data.sources.layout import DatasetLayout, EpisodeRecord
 from etude.extras import require
@@ -116,6 +116,7 @@ def check_video_file(
         return
     yield from _against_declared(layout, feature, file, container, first)
     yield from _length(layout, feature, file, container, records)
+    yield from check_truncation(layout, feature, file, records)
     yield from check_offsets(layout, feature, file, records)
 
 

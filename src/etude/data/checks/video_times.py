@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from etude.data.checks.findings import Finding, error
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-__all__ = ["FrameMatch", "check_offsets", "late_frames", "match_frames"]
+__all__ = ["FrameMatch", "check_offsets", "check_truncation", "late_frames", "match_frames"]
 
 
 @dataclass(frozen=True)
@@ -84,12 +85,50 @@ def check_offsets(
     ]
     if not between:
         return
-    times = numpy.array(_packet_times(layout, file))
+    times = numpy.array(packet_times(layout, file))
     for record in between:
         yield from late_frames(layout, feature, file, record, match_frames(layout, feature, record, times))
 
 
-def _packet_times(layout: DatasetLayout, file: str) -> list[float]:
+def check_truncation(
+    layout: DatasetLayout, feature: Feature, file: str, records: list[EpisodeRecord]
+) -> Iterator[Finding]:
+    """A video that ends before its own table of contents says, as a download that broke off leaves it."""
+    numpy = require("numpy", "imitation")
+    if not _is_cut_off(layout.root / file):
+        return
+    times = numpy.array(packet_times(layout, file))
+    for record in records:
+        absent = match_frames(layout, feature, record, times).absent
+        if absent.size or record is records[-1]:
+            yield error(
+                "video-truncated",
+                f"episode {record.index}: {file} is cut off; {absent.size or 'the last'} frames of "
+                f"{feature.name} "
+                "are not in it",
+                episode=record.index,
+                fix=f"copy or download it again: {file}",
+            )
+
+
+def _is_cut_off(path: Path) -> bool:
+    """Whether a box of an MP4 file reaches past the file's end (ISO/IEC 14496-12, section 4.2)."""
+    size = path.stat().st_size
+    start = 0
+    with open(path, "rb") as file:
+        while start + 8 <= size:
+            file.seek(start)
+            header = file.read(16)
+            length, kind = int.from_bytes(header[:4], "big"), header[4:8]
+            if start == 0 and kind != b"ftyp":
+                return False  # another container
+            if length == 0:  # the last box, to the end of the file
+                return False
+            start += int.from_bytes(header[8:16], "big") if length == 1 else max(length, 8)
+    return start > size
+
+
+def packet_times(layout: DatasetLayout, file: str) -> list[float]:
     """The times of all frames of a video, in seconds, without decoding them."""
     av = require("av", "imitation")
     times = []
