@@ -3,7 +3,7 @@
     python benchmarks/tracking_cost.py [--steps 400] [--rounds 5] [--uri http://host:5000] [--json]
 
 Each round runs every arm once, in random order, for the same number of steps of plain arithmetic; points are
-logged every tenth step. An arm's couriers have started up before its clock starts (`--cold` includes their start).
+logged every tenth step. An arm's couriers have started up before its clock starts (`--cold` includes that).
 Three measures, because the first needs an otherwise idle machine:
 
     lost %       median over rounds of an arm's time over the null tracker's in the same round, minus one
@@ -85,12 +85,24 @@ def courier_cpu_s() -> float:
     return total
 
 
+def settle(limit_s: float) -> None:
+    """Wait until the couriers have been idle for some seconds: their imports are over."""
+    deadline, quiet_since, used = time.monotonic() + limit_s, time.monotonic(), courier_cpu_s()
+    while time.monotonic() < deadline and time.monotonic() - quiet_since < 5.0:
+        time.sleep(0.5)
+        now = courier_cpu_s()
+        if now - used > 0.05:
+            quiet_since = time.monotonic()
+        used = now
+
+
 def measure(arm: Callable[[], Tracker], steps: int, settle_s: float) -> dict[str, float]:
     began = time.perf_counter()
     tracker = arm()
     opened = time.perf_counter()
     tracker.log(MetricRecord(0, time.time(), {"train/loss": 1.0}))
-    time.sleep(settle_s)
+    if settle_s:
+        settle(settle_s)
     courier_began = courier_cpu_s()
     start, calls = time.perf_counter(), []
     for step in range(1, steps + 1):
@@ -137,7 +149,7 @@ def main() -> int:
             found = {}
             for name in random.sample(sorted(uris), len(uris)):
                 place = root / f"{name}-{number}"
-                settle_s = 0.0 if arguments.cold or name == "null" else 12.0
+                settle_s = 0.0 if arguments.cold or name == "null" else 90.0
                 found[name] = measure(
                     lambda uri=uris[name], at=place: open_arm(uri, at), arguments.steps, settle_s
                 )
