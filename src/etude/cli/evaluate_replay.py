@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 from collections.abc import Sequence
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from etude.cli.arguments import Parser
+from etude.cli.evaluate_rollout import record_evaluation
 from etude.errors import RunFolderError, UsageError
 from etude.runs.folder import RunFolder
 
@@ -34,7 +36,10 @@ def main(argv: Sequence[str]) -> int:
     recording = Recording(location.repo_id, location.root)
     episodes, note = _choose_episodes(arguments.episodes, run, recording)
     assert_sound(check_dataset(location.root, "fast", episodes))
-    loaded = load_policy(arguments.policy, device=arguments.device, checkpoint=arguments.checkpoint)
+    with contextlib.redirect_stdout(sys.stderr):  # LeRobot prints while it loads; stdout is for the result
+        loaded = load_policy(
+            arguments.policy, arguments.device, arguments.checkpoint, rename_map=arguments.rename_map
+        )
     folder = _output_folder(arguments.output_dir, run, loaded.step)
     if note and not arguments.json:
         print(note)
@@ -52,6 +57,9 @@ def main(argv: Sequence[str]) -> int:
             ),
             progress.update,
         )
+    written_in = _run_of(str(folder))
+    if written_in is not None:
+        record_evaluation(written_in, result, folder)
     print(_as_json(result, folder) if arguments.json else _summary(result, folder, run))
     return 0
 
@@ -67,7 +75,12 @@ def _parser() -> Parser:
     )
     add = parser.add_argument
     add(
-        "--policy.path", dest="policy", required=True, metavar="PATH", help="run folder, checkpoint or Hub id"
+        "--policy.path",
+        "-p",
+        dest="policy",
+        required=True,
+        metavar="PATH",
+        help="run folder, checkpoint or Hub id",
     )
     add("--dataset.root", dest="root", metavar="DIR", help="folder that holds the dataset")
     add("--dataset.repo_id", dest="repo_id", metavar="ID", help="dataset on the Hugging Face Hub")
@@ -87,6 +100,7 @@ def _parser() -> Parser:
     )
     add("--output_dir", type=Path, metavar="DIR", help="result folder (default: evaluations/ of the run)")
     add("--device", "--policy.device", default="auto", help="auto, cpu, cuda, mps (default: auto)")
+    add("--rename_map", type=_rename_map, default={}, metavar="JSON", help="dataset's names to the policy's")
     add("--batch_size", type=_positive, default=32, help="frames predicted at once (default: 32)")
     add("--every", type=_positive, default=1, metavar="N", help="predict at every N-th frame (default: 1)")
     add("--seed", type=int, default=0, help="seed of policies that sample (default: 0)")
@@ -101,6 +115,19 @@ def _episode_list(text: str) -> list[int]:
             f"--dataset.episodes={text} is not a list of episode numbers", hint="--dataset.episodes=[0,1]"
         )
     return sorted({int(part) for part in parts})
+
+
+def _rename_map(text: str) -> dict[str, str]:
+    try:
+        names = json.loads(text)
+    except ValueError:
+        names = None
+    if not isinstance(names, dict) or not all(isinstance(name, str) for name in names.values()):
+        raise UsageError(
+            f"--rename_map={text} does not map names to names",
+            hint='for example --rename_map=\'{"observation.image": "observation.images.top"}\'',
+        )
+    return names
 
 
 def _positive(text: str) -> int:
@@ -125,12 +152,13 @@ def _choose_episodes(given: list[int] | None, run: RunFolder | None, recording: 
         return given, ""
     held_out = _held_out(run, recording)
     chosen = held_out or recording.all_episodes
-    of = "held-out validation episodes" if held_out else "episodes"
+    of = "held-out validation episode" if held_out else "episode"
+    of += "s" * (len(chosen) != 1)
     if len(chosen) > MOST_EPISODES:
         return chosen[:MOST_EPISODES], (
             f"note: replaying the first {MOST_EPISODES} of {len(chosen)} {of}; choose with --dataset.episodes"
         )
-    return chosen, f"note: replaying the {len(chosen)} {of}"
+    return chosen, f"note: replaying {len(chosen)} {of}"
 
 
 def _held_out(run: RunFolder | None, recording: Any) -> list[int]:
@@ -156,16 +184,20 @@ def _same_dataset(trained_on: dict[str, Any], recording: Any) -> bool:
 
 
 def _output_folder(given: Path | None, run: RunFolder | None, step: int | None) -> Path:
-    if given is None:
-        if run is None:
-            raise UsageError(
-                "this policy lies in no run folder, so the result has no place of its own",
-                hint="name one: --output_dir=outputs/evaluate/NAME",
+    """Where the result goes: --output_dir, else the run's `evaluations/`, else `outputs/eval/`."""
+    name = "replay" if step is None else f"replay-{step:06d}"
+    if given is not None:
+        if given.exists() and (not given.is_dir() or any(given.iterdir())):
+            raise RunFolderError(
+                f"the output folder {given} exists already", hint="choose another --output_dir"
             )
-        return run.new_evaluation("replay" if step is None else f"replay-{step:06d}")
-    if given.exists() and (not given.is_dir() or any(given.iterdir())):
-        raise RunFolderError(f"the output folder {given} exists already", hint="choose another --output_dir")
-    return given
+        return given
+    if run is not None:
+        return run.new_evaluation(name)
+    folder, number = Path("outputs/eval") / name, 2
+    while folder.exists():
+        folder, number = Path("outputs/eval") / f"{name}-{number}", number + 1
+    return folder
 
 
 def _as_json(result: ReplayResult, folder: Path) -> str:

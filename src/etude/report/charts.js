@@ -34,7 +34,7 @@
     const size = Math.abs(value);
     if (size >= 1e6) return `${+(value / 1e6).toPrecision(3)}M`;
     if (size >= 1e4) return `${+(value / 1e3).toPrecision(3)}k`;
-    return size && size < 1e-3 ? value.toExponential(0) : `${+value.toPrecision(3)}`;
+    return size && size < 1e-3 ? value.toExponential(1).replace(".0e", "e") : `${+value.toPrecision(3)}`;
   };
 
   // Round numbers that split [low, high] into about `count` parts.
@@ -114,7 +114,9 @@
     const ticks = linearTicks(box.x0, box.x1, width < 420 ? 3 : 6).filter((tick) => Number.isInteger(tick));
     ticks.forEach((tick) => {
       const anchor = x(tick) > width - 40 ? "end" : "middle";
-      const last = tick === ticks[ticks.length - 1];
+      const end = ticks[ticks.length - 1];
+      const last = tick === end;
+      if (!last && x(end) - x(tick) < 84) return;
       const text = element("text", { x: anchor === "end" ? width - MARGIN.right : x(tick), y: floor + 18, "text-anchor": anchor }, svg);
       text.textContent = shortNumber(tick) + (last ? " steps" : "");
     });

@@ -32,6 +32,7 @@ _KNOWN = {
     "data_wait_share": _Known("Waiting for data", "Share of the time.", "%"),
 }
 _PART_TITLES = {"l1_loss": "L1 loss", "kld_loss": "KL divergence"}
+_NOT_DRAWN = {"epoch"}  # a straight line; it stays in the table
 SMOOTH_FROM = 100  # points from which a smoothed line helps
 
 
@@ -63,7 +64,7 @@ def build_charts(runs: Sequence[RunView]) -> list[Chart]:
             if name not in names:
                 names.append(name)
     order = list(_KNOWN)
-    loss_parts = [key for key in keys if key not in _KNOWN and not key.startswith("system/")]
+    loss_parts = [key for key in keys if key not in {*_KNOWN, *_NOT_DRAWN} and not key.startswith("system/")]
     system = sorted(key for key in keys if key.startswith("system/"))
     wanted = [key for key in order[:1] if key in keys] + sorted(loss_parts)
     wanted += [key for key in order[1:] if key in keys] + system

@@ -26,6 +26,7 @@ STYLE = {
     "xtick.color": "#5b626b",
     "ytick.color": "#5b626b",
     "axes.grid": True,
+    "axes.axisbelow": True,
     "grid.color": "#e7e9ec",
     "legend.frameon": False,
     "svg.fonttype": "path",
@@ -137,6 +138,7 @@ def plot_latency(
             label=f"control period {control_period_ms:.3g} ms",
         )
         axes.set_xscale("log")
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
         axes.set_xlabel("time from observation to action, ms")
         axes.set_ylabel("frames")
         axes.legend(loc="upper center", ncols=3, bbox_to_anchor=(0.5, 1.2))
