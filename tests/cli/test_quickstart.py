@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from etude.cli import main, quickstart
+from etude.errors import SimulationError
 from etude.quickstart import Places
 from tests.quickstart.stages import Commands
 
@@ -54,3 +55,14 @@ def test_a_stage_that_fails_ends_it_and_tells_how_to_continue(commands: Commands
 def test_impossible_numbers_are_refused_before_anything_is_made(commands: Commands, flag: str) -> None:
     assert main(["quickstart", flag]) == 2
     assert not Path("outputs").exists()
+
+
+def test_without_graphics_libraries_there_are_no_videos(commands: Commands, monkeypatch, capsys) -> None:  # type: ignore[no-untyped-def]
+    def refuse() -> str:
+        raise SimulationError("this machine cannot draw pictures", hint="apt-get install libegl1")
+
+    monkeypatch.setenv("MUJOCO_GL", "egl")  # so that it is put back afterwards
+    monkeypatch.setattr("etude.simulation.rendering.choose_backend", refuse)
+    assert main(["quickstart"]) == 0
+    assert any("--videos=0" in line for line in commands.lines)
+    assert "cannot draw pictures" in capsys.readouterr().out

@@ -7,10 +7,11 @@ import shlex
 import shutil
 import sys
 from collections.abc import Sequence
+from dataclasses import fields, replace
 from pathlib import Path
 
 from etude.cli.arguments import Parser
-from etude.errors import UsageError
+from etude.errors import SimulationError, UsageError
 from etude.quickstart import (
     Journal,
     Places,
@@ -31,10 +32,10 @@ DEFAULT_FOLDER = Path("outputs/quickstart")
 def main(argv: Sequence[str]) -> int:
     """Run the stages that are not done yet, then say what came out."""
     arguments = _parser().parse_args(argv)
-    recipe = Recipe(
-        arguments.task, arguments.demonstrations, arguments.steps, arguments.episodes, arguments.seed
-    )
+    chosen = {item.name: getattr(arguments, item.name) for item in fields(Recipe)}
+    recipe = Recipe(**chosen)
     _refuse_impossible(recipe)
+    recipe = _without_pictures_where_none_can_be_drawn(recipe)
     journal = open_journal(recipe, arguments.output, DEFAULT_FOLDER)
     if journal.seconds:
         print(f"Continuing {journal.root}: {', '.join(journal.seconds)} done already.")
@@ -57,7 +58,10 @@ def _parser() -> Parser:
         description="Record demonstrations of a simulated robot arm, check them, train a policy on them,\n"
         "try it out from starts it has not seen, and write a report. Minutes on two cores, no GPU needed.\n"
         "An interrupted quickstart continues where it stopped.",
-        examples=["etude quickstart", "etude quickstart --task=push-v3 --output=outputs/push"],
+        examples=[
+            "etude quickstart",
+            "etude quickstart --task=button-press-topdown-v3 --output=outputs/button",
+        ],
     )
     add = parser.add_argument
     add(
@@ -76,15 +80,35 @@ def _parser() -> Parser:
     )
     add("--steps", type=int, default=defaults.steps, metavar="N", help="training steps (1000)")
     add("--episodes", type=int, default=defaults.episodes, metavar="N", help="rollouts of the policy (50)")
+    add("--videos", type=int, default=defaults.videos, metavar="N", help="rollouts to film (3)")
     add("--seed", type=int, default=defaults.seed, help="of recording, training and rollouts (0)")
     return parser
 
 
 def _refuse_impossible(recipe: Recipe) -> None:
-    least = {"demonstrations": 2, "steps": 1, "episodes": 1, "seed": 0}  # one demonstration is held out
+    least = {
+        "demonstrations": 2,
+        "steps": 1,
+        "episodes": 1,
+        "seed": 0,
+        "videos": 0,
+    }  # one demonstration is held out
     for name, smallest in least.items():
         if getattr(recipe, name) < smallest:
             raise UsageError(f"--{name}={getattr(recipe, name)}: allowed is {smallest} and more")
+
+
+def _without_pictures_where_none_can_be_drawn(recipe: Recipe) -> Recipe:
+    """The recipe, or the same without videos: simulating, training and judging need no graphics library."""
+    from etude.simulation.rendering import choose_backend
+
+    try:
+        choose_backend()
+    except SimulationError as error:
+        print(f"note: no videos, because {error.message}\n  {error.hint}")
+        os.environ["MUJOCO_GL"] = "disable"
+        return replace(recipe, videos=0)
+    return recipe
 
 
 def _call(command: Sequence[str]) -> int:
@@ -97,7 +121,7 @@ def _announce(number: int, count: int, stage: Stage, seconds: float | None) -> N
     if seconds is None:
         print(f"\n{_bold(f'{number}/{count}  {stage.title}')}\n$ {_line(stage.command)}", flush=True)
     else:
-        print(f"     {_minutes(seconds)}", flush=True)
+        print(f"done in {_minutes(seconds)}", flush=True)
 
 
 def _conclusion(journal: Journal) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from etude.runs.folder import RunFolder
@@ -24,6 +24,7 @@ POLICY = (
     "--policy.optimizer_lr=1e-3",
 )
 BATCH_SIZE = 64
+WELL_LEARNED = ("drawer-open-v3", "button-press-topdown-v3")  # by this policy, in the default number of steps
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class Recipe:
         steps: optimizer updates.
         episodes: rollouts of the trained policy, on seeds that no demonstration had.
         seed: of recording, training and rollouts.
+        videos: rollouts to film; 0 where the machine cannot draw. Another number is not another quickstart.
     """
 
     task: str = "drawer-open-v3"
@@ -43,6 +45,7 @@ class Recipe:
     steps: int = 1000
     episodes: int = 50
     seed: int = 0
+    videos: int = field(default=3, compare=False)
 
 
 @dataclass(frozen=True)
@@ -107,7 +110,7 @@ def plan(recipe: Recipe, places: Places) -> list[Stage]:
             f"Roll the policy out {recipe.episodes} times, from starts it has not seen",
             (
                 *("evaluate", f"--policy.path={places.run}", *environment),
-                *(f"--episodes={recipe.episodes}", f"--seed={recipe.seed}"),
+                *(f"--episodes={recipe.episodes}", f"--seed={recipe.seed}", f"--videos={recipe.videos}"),
             ),
             lambda: bool(list((places.run / "evaluations").glob("*/result.json"))),
         ),
@@ -136,7 +139,7 @@ def _steps_trained(places: Places) -> int:
 
 def next_commands(recipe: Recipe, places: Places) -> list[tuple[str, tuple[str, ...]]]:
     """What to try next: a sentence, and the words after `etude`."""
-    another = "push-v3" if recipe.task != "push-v3" else "reach-v3"
+    others = [task for task in WELL_LEARNED if task != recipe.task]
     return [
         (
             "compare the policy's actions with the demonstrated ones",
@@ -146,8 +149,9 @@ def next_commands(recipe: Recipe, places: Places) -> list[tuple[str, tuple[str, 
             "train another kind of policy on the same demonstrations",
             (
                 *("train", f"--dataset.root={places.dataset}", "--dataset.repo_id=local/quickstart"),
-                *("--policy.type=diffusion", "--steps=200", f"--output_dir={places.root / 'diffusion'}"),
+                *("--policy.type=diffusion", "--policy.down_dims=[64,128]", "--steps=1000"),
+                f"--output_dir={places.root / 'diffusion'}",
             ),
         ),
-        ("teach the arm something else", ("quickstart", f"--task={another}")),
+        ("teach the arm something else", ("quickstart", f"--task={others[0]}")),
     ]
