@@ -31,7 +31,7 @@ def test_a_policys_own_flags() -> None:
     text = help_text(config.resolve(["--policy.type=act", "--help"]).request.policy_type)
     assert "--policy.chunk_size" in text
     assert "100" in text
-    with pytest.raises(UsageError, match="unknown policy"):
+    with pytest.raises(UsageError, match=r"unknown policy"):
         help_text(config.resolve(["--policy.type=atc", "--help"]).request.policy_type)
 
 

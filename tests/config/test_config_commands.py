@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import shlex
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -105,3 +107,22 @@ COMMANDS: list[tuple[str, dict[str, Any]]] = [
 def test_a_documented_command_resolves(command: str, expected: dict[str, Any]) -> None:
     values = config.resolve(shlex.split(command)).values
     assert {key: get(values, key) for key in expected} == expected
+
+
+def test_every_command_of_the_page_resolves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "train.md").read_text(encoding="utf-8")
+    file = re.search(r"```yaml\n(.*?)```", page, re.DOTALL)
+    commands = [
+        *re.findall(r"^etude train .*$", page, re.MULTILINE),
+        *re.findall(r"`(etude train [^`]*)`", page),
+    ]
+    assert file
+    assert len(commands) > 6
+    monkeypatch.chdir(tmp_path)
+    Path("train.yaml").write_text(file.group(1), encoding="utf-8")
+    model = Path("outputs/train/NAME/checkpoints/000005/pretrained_model")
+    model.mkdir(parents=True)
+    (model.parent.parent / "last").symlink_to("000005")
+    (model / "train_config.json").write_text('{"dataset": {"repo_id": "a/b"}, "policy": {"type": "act"}}')
+    for command in commands:
+        config.resolve(shlex.split(command)[2:])

@@ -17,6 +17,7 @@ from etude.config import aliases, nested
 from etude.config.arguments import Argument, read_arguments
 from etude.config.defaults import apply_defaults
 from etude.config.files import ConfigFile, read_config
+from etude.config.names import refuse_unknown_names
 from etude.config.request import COMMAND_LINE, RECORDED, Request, Resolved
 from etude.config.resume import locate_run, may_change, recorded_settings, refuse_changes
 from etude.config.scalars import parse_episodes, parse_scalar, show
@@ -160,7 +161,9 @@ class _Resolution:
         else:
             apply_defaults(self.values, self.sources)
             _refuse_missing_dataset(self.values)
-        return Resolved(self.values, self.sources, self.notes, request, self.texts)
+        resolved = Resolved(self.values, self.sources, self.notes, request, self.texts)
+        refuse_unknown_names(resolved)
+        return resolved
 
     def _continue(self, run: Path, step: int | None, file: ConfigFile | None) -> None:
         """Take the run's own settings, and of the given ones those that may change."""

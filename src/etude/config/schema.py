@@ -18,7 +18,7 @@ from etude.config.request import COMMAND_LINE, Resolved
 from etude.config.scalars import parse_scalar, show
 from etude.errors import UsageError, nearest
 
-__all__ = ["Schema", "describe", "field_types"]
+__all__ = ["Schema", "describe", "field_types", "unknown_choice", "unknown_name"]
 
 _BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 
@@ -56,7 +56,8 @@ class Schema:
         for name, value in values.items():
             below = f"{key}.{name}" if key else name
             if name not in annotations:
-                raise self._unknown(below, checked.get("type"), annotations)
+                known = list(self._known())
+                raise unknown_name(self._resolved, below, checked.get("type"), annotations, known)
             if value is None and not _nullable(annotations[name]) and not self._typed(below):
                 continue  # null in a file is "not given", where null is not a value
             try:
@@ -72,10 +73,7 @@ class Schema:
         if name is None:
             raise UsageError(f"{key}.type is missing", hint=f"one of {', '.join(sorted(choices))}")
         if name not in choices:
-            close = nearest(str(name), choices)
-            hint = f"did you mean {' or '.join(close)}?" if close else f"one of {', '.join(sorted(choices))}"
-            source = self._resolved.source(f"{key}.type")
-            raise UsageError(f"unknown {key}.type {name!r} ({source})", hint=hint)
+            raise unknown_choice(self._resolved, f"{key}.type", str(name), choices)
         return choices[name], str(name)
 
     def _conform(self, value: Any, annotation: Any, key: str) -> Any:
@@ -187,19 +185,6 @@ class Schema:
             return str(value)
         raise _MismatchError
 
-    def _unknown(self, key: str, choice: str | None, names: Iterable[str]) -> UsageError:
-        above, _, name = key.rpartition(".")
-        here = [f"{above}.{field}" if above else field for field in nearest(name, names, count=2)]
-        known = list(self._known())
-        elsewhere = [item for item in known if item.rpartition(".")[2] == name]
-        close = elsewhere or here or nearest(key, known, count=2)
-        reason = f": {choice} has no such setting" if choice else ""
-        source = self._resolved.source(key)
-        typed = self._typed(key)
-        message = f"unknown flag --{key}{reason}" if typed else f"unknown key {key} in {source}{reason}"
-        names = " or ".join(f"--{item}" if typed else item for item in close)
-        return UsageError(message, hint=f"did you mean {names}?" if close else "see `etude train --help`")
-
     def _typed(self, key: str) -> bool:
         return self._resolved.source(key).startswith(COMMAND_LINE)
 
@@ -211,6 +196,35 @@ class Schema:
         error = self._wrong(key, value, f"one of {', '.join(allowed)}")
         error.hint = f"did you mean {close[0]}?" if close else None
         return error
+
+
+def unknown_name(
+    resolved: Resolved, key: str, choice: str | None, names: Iterable[str], known: Iterable[str]
+) -> UsageError:
+    """The error about a setting that does not exist.
+
+    Args:
+        choice: the type that lacks it, where the type decides.
+        names: what exists beside it.
+        known: dotted keys that may have been meant.
+    """
+    above, _, name = key.rpartition(".")
+    here = [f"{above}.{field}" if above else field for field in nearest(name, names, count=2)]
+    elsewhere = [item for item in known if item.rpartition(".")[2] == name]
+    close = elsewhere or here or nearest(key, known, count=2)
+    reason = f": {choice} has no such setting" if choice else ""
+    source = resolved.source(key)
+    typed = source.startswith(COMMAND_LINE)
+    message = f"unknown flag --{key}{reason}" if typed else f"unknown key {key} in {source}{reason}"
+    words = " or ".join(f"--{item}" if typed else item for item in dict.fromkeys(close))
+    return UsageError(message, hint=f"did you mean {words}?" if close else "see `etude train --help`")
+
+
+def unknown_choice(resolved: Resolved, key: str, name: str, choices: Iterable[str]) -> UsageError:
+    """The error about a `type` that does not exist."""
+    close = nearest(name, choices)
+    hint = f"did you mean {' or '.join(close)}?" if close else f"one of {', '.join(sorted(choices))}"
+    return UsageError(f"unknown {key} {name!r} ({resolved.source(key)})", hint=hint)
 
 
 @functools.cache
