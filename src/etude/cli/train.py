@@ -55,9 +55,9 @@ def _train(settings: Any, resolved: Resolved, argv: Sequence[str]) -> int:
         )
     finally:
         display.finished()
-    if resolved.request.json:
+    if resolved.request.json and result.is_main:
         print(json.dumps(_summary(result), indent=2))
-    else:
+    elif result.is_main:
         _tell(result, settings)
     return {None: 0, signal.SIGTERM: 0, signal.SIGINT: 130}.get(result.outcome.signal, 0)
 

@@ -157,6 +157,8 @@ class Schema:
         if kind is bool:
             if isinstance(value, bool):
                 return value
+            if value in (0, 1):  # LeRobot writes the switches that it declares as int so
+                return bool(value)
             word = str(self._resolved.texts.get(key, value)).lower()
             if word in _BOOLEANS:
                 return _BOOLEANS[word]

@@ -8,8 +8,6 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
-from etude.errors import UsageError
-
 __all__ = ["Processes"]
 
 
@@ -25,8 +23,6 @@ class Processes:
         from accelerate import Accelerator
         from accelerate.utils import DistributedDataParallelKwargs
 
-        if precision == "fp16" and not device.startswith("cuda"):
-            raise UsageError(f"fp16 needs a CUDA device; this run is on {device}", hint="use --precision=bf16 or no")
         if ":" in device and int(os.environ.get("WORLD_SIZE", "1")) == 1:
             os.environ["ACCELERATE_TORCH_DEVICE"] = device
         self.accelerator = Accelerator(

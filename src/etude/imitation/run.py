@@ -64,11 +64,16 @@ class NoDisplay:
 
 @dataclass(frozen=True)
 class Result:
-    """What a run left behind."""
+    """What a run left behind.
+
+    Attributes:
+        is_main: whether this process speaks for all of them.
+    """
 
     run: RunFolder
     outcome: Outcome
     manifest: RunManifest
+    is_main: bool = True
 
 
 def train(
@@ -116,7 +121,7 @@ def train(
             outcome = Trainer(session, run, _Everyone(shown, tracker), rollout).run()
             shown.finished()
             ending.outcome = outcome
-        return Result(run, outcome, manifest)
+        return Result(run, outcome, manifest, processes.is_main)
     finally:
         processes.close()
 

@@ -15,7 +15,9 @@ from typing import Any
 from etude.data.batches import BatchSource
 from etude.data.order import BatchOrder
 
-__all__ = ["LossWeights", "MeanOverFrames", "MeanOverSamples", "loss_weights"]
+__all__ = ["LossWeights", "MeanOverFrames", "MeanOverSamples", "averages_frames", "loss_weights"]
+
+OVER_SAMPLES = ("kld_loss",)  # what ACT reports that is a mean over samples
 
 
 @dataclass(frozen=True)
@@ -56,9 +58,14 @@ class MeanOverFrames:
         return LossWeights(loss, kl=share.weight / loss)
 
 
+def averages_frames(policy: Any) -> bool:
+    """Whether the policy's loss is a mean over unpadded action frames."""
+    return getattr(policy, "name", None) == "act"
+
+
 def loss_weights(policy: Any, order: BatchOrder, source: BatchSource) -> MeanOverSamples | MeanOverFrames:
     """The way to weigh this policy's shares; a batch of one share needs no care."""
-    if getattr(policy, "name", None) == "act" and order.shares > 1:
+    if averages_frames(policy) and order.shares > 1:
         return MeanOverFrames(order, source)
     return MeanOverSamples(order)
 

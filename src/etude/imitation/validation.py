@@ -13,6 +13,7 @@ from torch import nn
 from etude.data.batches import BatchSource
 from etude.imitation import randomness
 from etude.imitation.learner import Learner, numbers
+from etude.imitation.shares import OVER_SAMPLES, averages_frames, scaled_kl
 
 __all__ = ["Validation"]
 
@@ -41,6 +42,7 @@ class Validation:
         reduce: Callable[[torch.Tensor], torch.Tensor] = lambda values: values,
     ) -> None:
         self._source = source
+        batch_size = max(1, min(batch_size, len(rows) // world))  # so that every process has a batch
         self._batches = [rows[start : start + batch_size] for start in range(0, len(rows), batch_size)]
         self._mine = range(rank, len(self._batches), world)
         self._seed = seed
@@ -50,24 +52,27 @@ class Validation:
     @torch.no_grad()
     def measure(self, learner: Learner, interrupted: Callable[[], bool] = lambda: False) -> dict[str, float] | None:
         """Mean loss and its parts over all samples; None when `interrupted` cut it short."""
+        count = self._frames if averages_frames(learner.policy) else len
+        of_all = sum(count(rows) for rows in self._batches)
         totals: dict[str, float] = {}
-        count = 0
         with learner.average.applied(), _measuring(learner.policy), randomness.isolated(self._seed):
             for index in self._mine:
                 if interrupted():
                     return None
                 rows = self._batches[index]
                 randomness.seed_everything(self._seed + index)
-                loss, details = learner.forward(self._source.batch(rows))
+                of_samples, share = len(rows) / self.samples, count(rows) / of_all
+                with scaled_kl(learner.policy, of_samples / share):
+                    loss, details = learner.forward(self._source.batch(rows))
                 for name, value in {"loss": float(loss), **numbers(details)}.items():
-                    totals[name] = totals.get(name, 0.0) + value * len(rows)
-                count += len(rows)
-        return self._average(totals, count)
-
-    def _average(self, totals: dict[str, float], count: int) -> dict[str, float]:
+                    weight = of_samples if name in OVER_SAMPLES else share
+                    totals[name] = totals.get(name, 0.0) + value * weight
         names = sorted(totals)
-        sums = self._reduce(torch.tensor([*(totals[name] for name in names), float(count)], dtype=torch.float64))
-        return {name: float(value / sums[-1]) for name, value in zip(names, sums[:-1], strict=True)}
+        sums = self._reduce(torch.tensor([totals[name] for name in names], dtype=torch.float64))
+        return dict(zip(names, sums.tolist(), strict=True))
+
+    def _frames(self, rows: np.ndarray) -> int:
+        return self._source.unpadded("action", rows)
 
 
 def spread(rows: np.ndarray, most: int) -> np.ndarray:
