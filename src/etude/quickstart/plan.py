@@ -122,7 +122,7 @@ def _train(recipe: Recipe, places: Places) -> tuple[str, ...]:
     if _steps_trained(places):
         return ("train", "--resume", str(places.run))
     return (
-        *("train", f"--dataset.root={places.dataset}", "--dataset.repo_id=local/quickstart", *POLICY),
+        *("train", f"--dataset.root={places.dataset}", "--dataset.repo_id=local/demonstrations", *POLICY),
         *(
             f"--batch_size={BATCH_SIZE}",
             f"--steps={recipe.steps}",
@@ -148,7 +148,7 @@ def next_commands(recipe: Recipe, places: Places) -> list[tuple[str, tuple[str, 
         (
             "train another kind of policy on the same demonstrations",
             (
-                *("train", f"--dataset.root={places.dataset}", "--dataset.repo_id=local/quickstart"),
+                *("train", f"--dataset.root={places.dataset}", "--dataset.repo_id=local/demonstrations"),
                 *("--policy.type=diffusion", "--policy.down_dims=[64,128]", "--steps=1000"),
                 f"--output_dir={places.root / 'diffusion'}",
             ),
