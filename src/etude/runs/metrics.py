@@ -1,6 +1,7 @@
 """`metrics.jsonl`: every logged point, one JSON object a line.
 
-The file is the source of truth. Trackers send what it holds; a tracking server that died can be fed from it later.
+The file is the source of truth. Trackers send what it holds; a tracking server that died can be fed from it
+later.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ class MetricRecord:
 
     def to_line(self) -> str:
         """One line of JSON; NaN and infinity become strings, which JSON has."""
-        metrics = {name: value if math.isfinite(value) else str(value) for name, value in self.metrics.items()}
+        items = self.metrics.items()
+        metrics = {name: value if math.isfinite(value) else str(value) for name, value in items}
         # Written out: `dataclasses.asdict` copies deeply, which costs five times as much as the rest.
         return json.dumps({"step": self.step, "time": self.time, "metrics": metrics}) + "\n"
 

@@ -82,12 +82,19 @@ class Courier:
             self._closing = status or "-"
             self._command(self._closing)
 
-    def wait(self, timeout_s: float) -> bool:
-        """Wait for the end, at most `timeout_s` from when the tracker could first be asked anything."""
+    def wait(self, timeout_s: float, *, patient: bool = True) -> bool:
+        """Wait for the end, at most `timeout_s`.
+
+        Args:
+            patient: count from when the tracker could first be asked anything, so that a short run's points
+                arrive although importing an SDK takes longer than the run.
+        """
         closed = time.monotonic()
         while not self._ended.wait(0.05):
             now = time.monotonic()
-            if self._prepared_at is None:
+            if not patient:
+                late = now > closed + timeout_s
+            elif self._prepared_at is None:
                 late = now > max(closed + timeout_s, self._started + LOADING_GRACE_S)
             else:
                 late = now > max(closed, self._prepared_at) + timeout_s

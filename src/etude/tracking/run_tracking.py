@@ -101,7 +101,8 @@ class RunTracking(Tracker):
         for courier in self._couriers:
             courier.close(status)
         for courier in self._couriers:
-            if not courier.wait(self._settings.close_timeout_s):
+            # Whoever stopped the run wants it to end; one that finished may take the time it needs.
+            if not courier.wait(self._settings.close_timeout_s, patient=status == "finished"):
                 self._leave_behind(courier)
 
     def _leave_behind(self, courier: Courier) -> None:
