@@ -102,12 +102,15 @@ def write_dataset(
     with atomic_directory(root) as temporary, _quick_tables():
         temporary.rmdir()  # LeRobot's writer insists on making it
         dataset = _create(temporary, repo_id, plan)
-        for episode in episodes:
-            _add_episode(dataset, plan.task, episode.frames)
-            seeds.append(episode.seed)
-            if progress is not None:
-                progress(dataset.num_episodes, dataset.num_frames)
-        dataset.finalize()
+        try:
+            for episode in episodes:
+                _add_episode(dataset, plan.task, episode.frames)
+                seeds.append(episode.seed)
+                if progress is not None:
+                    progress(dataset.num_episodes, dataset.num_frames)
+        finally:
+            # Also after a failure: else the writer's own clean-up writes again once the folder is gone.
+            dataset.finalize()
         _remove_leftovers(temporary)
         write_json(temporary / ORIGIN, {**plan.origin, "seeds": seeds})
         count, frames = dataset.num_episodes, dataset.num_frames

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import io
 import json
 import logging
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -180,12 +183,14 @@ def _processors(
 def _from_lerobot[T](location: PolicyLocation, load: Callable[[], T]) -> T:
     """Run one of LeRobot's loaders; what it raises becomes a CheckpointError that names the place."""
     from draccus.utils import DecodingError, ParsingError
-    from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
     from safetensors import SafetensorError
 
     try:
-        return load()
-    except (HfHubHTTPError, OfflineModeIsEnabled, ConnectionError) as error:
+        # LeRobot prints while it loads; standard output belongs to the caller's results.
+        with contextlib.redirect_stdout(sys.stderr if logger.isEnabledFor(logging.DEBUG) else io.StringIO()):
+            return load()
+    except (HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled, ConnectionError) as error:
         raise CheckpointError(
             f"there is no folder {location.name}, and it could not be read from the Hugging Face hub: "
             f"{_first_line(error)}",
@@ -211,5 +216,7 @@ def _first_line(error: BaseException) -> str:
 
 
 def _brief(error: BaseException, lines: int = 4) -> str:
+    if type(error).__module__.startswith("draccus") and error.__cause__ is not None:
+        return _brief(error.__cause__)  # the parser says only that a class could not be made
     text = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
     return " ".join(text[:lines]) + (" …" if len(text) > lines else "")
