@@ -69,9 +69,7 @@ def open_arm(uri: str | None, folder: Path) -> Tracker:
         return NullTracker()
     run = RunFolder.create(folder)
     manifest = RunManifest("imitation", folder.name, [], {})
-    settings = TrackingSettings(
-        MlflowOptions(tracking_uri=uri), system_metrics_interval_s=1.0, close_timeout_s=1.0
-    )
+    settings = TrackingSettings(MlflowOptions(tracking_uri=uri), system_metrics_interval_s=1.0, close_timeout_s=1.0)
     return open_tracking(run, settings, manifest, {"steps": 1})
 
 
@@ -110,9 +108,7 @@ def measure(arm: Callable[[], Tracker], steps: int, settle_s: float) -> dict[str
         if step % LOG_EVERY == 0:
             called = time.perf_counter()
             tracker.at_step(step)
-            tracker.log(
-                MetricRecord(step, time.time(), {f"train/m{i}": step + i / 7 for i in range(METRICS)})
-            )
+            tracker.log(MetricRecord(step, time.time(), {f"train/m{i}": step + i / 7 for i in range(METRICS)}))
             calls.append(time.perf_counter() - called)
     end = time.perf_counter()
     courier_s = courier_cpu_s() - courier_began
@@ -128,9 +124,7 @@ def measure(arm: Callable[[], Tracker], steps: int, settle_s: float) -> dict[str
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, default=400)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--uri", help="a healthy MLflow server to measure too")
@@ -150,9 +144,7 @@ def main() -> int:
             for name in random.sample(sorted(uris), len(uris)):
                 place = root / f"{name}-{number}"
                 settle_s = 0.0 if arguments.cold or name == "null" else 90.0
-                found[name] = measure(
-                    lambda uri=uris[name], at=place: open_arm(uri, at), arguments.steps, settle_s
-                )
+                found[name] = measure(lambda uri=uris[name], at=place: open_arm(uri, at), arguments.steps, settle_s)
                 print(f"round {number + 1}: {name} {found[name]['run_s']:.2f} s", file=sys.stderr)
             rounds.append(found)
     rows = {name: summary(name, rounds) for name in uris}

@@ -41,13 +41,9 @@ def test_lerobots_spelling_and_the_short_one() -> None:
 
 
 def test_other_policy_flags_change_the_policy() -> None:
-    arguments = parse(
-        ["--policy.path=p", "--policy.n_action_steps=8", "--policy.temporal_ensemble_coeff", "0.01"]
-    )
+    arguments = parse(["--policy.path=p", "--policy.n_action_steps=8", "--policy.temporal_ensemble_coeff", "0.01"])
     assert arguments.overrides == {"n_action_steps": 8, "temporal_ensemble_coeff": 0.01}
-    assert parse(["-p", "p", "--policy.temporal_ensemble_coeff=None"]).overrides == {
-        "temporal_ensemble_coeff": None
-    }
+    assert parse(["-p", "p", "--policy.temporal_ensemble_coeff=None"]).overrides == {"temporal_ensemble_coeff": None}
 
 
 @pytest.mark.parametrize(
@@ -111,9 +107,7 @@ def test_two_policies_are_compared_on_the_same_seeds(
     assert {folder.name for folder in (tmp_path / "out").iterdir()} == {"first", "second", "result.json"}
 
 
-def test_without_an_environment_it_says_what_to_pass(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_without_an_environment_it_says_what_to_pass(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     save_act(tmp_path / "policy")
     assert main(["evaluate", f"--policy.path={tmp_path / 'policy'}", "--device=cpu"]) == 2
     assert "--env.type=pusht" in capsys.readouterr().err

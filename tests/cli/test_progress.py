@@ -55,8 +55,6 @@ def test_quiet_shows_notes_only() -> None:
     assert show(io.StringIO(), quiet=True) == "checkpoint [5000] saved\n"
 
 
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(4.4, "4s"), (61, "1m01s"), (3599.9, "1h00m"), (11_280, "3h08m")]
-)
+@pytest.mark.parametrize(("seconds", "text"), [(4.4, "4s"), (61, "1m01s"), (3599.9, "1h00m"), (11_280, "3h08m")])
 def test_durations(seconds: float, text: str) -> None:
     assert format_duration(seconds) == text

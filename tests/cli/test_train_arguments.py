@@ -19,9 +19,7 @@ def test_the_overview_has_every_flag_and_fits_a_terminal() -> None:
             assert flag in text
 
 
-@pytest.mark.parametrize(
-    "example", [line for line in EXAMPLES if "--resume" not in line and "--config" not in line]
-)
+@pytest.mark.parametrize("example", [line for line in EXAMPLES if "--resume" not in line and "--config" not in line])
 def test_an_example_resolves(example: str) -> None:
     config.resolve(shlex.split(example)[2:])
 
@@ -62,7 +60,5 @@ def test_the_flags_in_the_overview_exist() -> None:
             ):
                 continue
             arguments.append(f"{name}={chosen}" if chosen else name)
-    arguments = [
-        item.replace("LEVEL", "INFO") for item in arguments if not item.startswith("--policy.device")
-    ]
+    arguments = [item.replace("LEVEL", "INFO") for item in arguments if not item.startswith("--policy.device")]
     decode(config.resolve(arguments))

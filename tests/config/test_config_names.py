@@ -38,9 +38,7 @@ def test_unknown_names_are_refused_without_importing_lerobot(arguments: list[str
 def test_an_unknown_key_of_a_file_names_the_file(tmp_path: Path) -> None:
     file = tmp_path / "train.yaml"
     file.write_text("policy: {type: act, horizon: 5}\ndataset: {repo_id: a/b}")
-    with pytest.raises(
-        UsageError, match=r"unknown key policy\.horizon in file .*train\.yaml: act has no such"
-    ):
+    with pytest.raises(UsageError, match=r"unknown key policy\.horizon in file .*train\.yaml: act has no such"):
         config.resolve([f"--config={file}"])
 
 
@@ -71,12 +69,8 @@ def test_the_source_says_what_the_classes_say() -> None:
         assert set(names._fields(*names._SECTIONS[name]) or ()) == fields(cls)
     registered = names._registered()
     own = {
-        kind: cls
-        for kind, cls in PreTrainedConfig.get_known_choices().items()
-        if cls.__module__.startswith("lerobot.")
+        kind: cls for kind, cls in PreTrainedConfig.get_known_choices().items() if cls.__module__.startswith("lerobot.")
     }
     assert registered.keys() == own.keys()
     for kind, cls in own.items():
-        assert names._fields(*registered[kind]) is None or set(
-            names._fields(*registered[kind]) or ()
-        ) == fields(cls)
+        assert names._fields(*registered[kind]) is None or set(names._fields(*registered[kind]) or ()) == fields(cls)

@@ -64,9 +64,7 @@ def test_a_value_survives_being_typed(value: Any) -> None:
 
 
 @given(st.dictionaries(st.text(ALPHABET, min_size=1), st.one_of(st.text(ALPHABET), VALUES), max_size=5))
-def test_yaml_reads_back_what_it_wrote(
-    tmp_path_factory: pytest.TempPathFactory, values: dict[str, Any]
-) -> None:
+def test_yaml_reads_back_what_it_wrote(tmp_path_factory: pytest.TempPathFactory, values: dict[str, Any]) -> None:
     file = tmp_path_factory.mktemp("yaml") / "c.yaml"
     file.write_text(dump_yaml(values))
     assert read_config(file).values == values
@@ -118,9 +116,7 @@ def test_the_last_flag_wins() -> None:
 
 
 def test_forms_of_flags() -> None:
-    resolved = config.resolve(
-        ["-d", "user/data", "--policy.use_vae", "--steps", "5", "--seed", "-1", "--wandb.enable"]
-    )
+    resolved = config.resolve(["-d", "user/data", "--policy.use_vae", "--steps", "5", "--seed", "-1", "--wandb.enable"])
     assert resolved.values["policy"]["use_vae"] is True
     assert resolved.values["wandb"]["enable"] is True
     assert (resolved.values["steps"], resolved.values["seed"]) == (5, -1)
@@ -183,9 +179,7 @@ def test_a_fine_tuned_policy_is_named_after_the_first(path: str, name: str) -> N
     assert config.resolve([DATA, "--policy-repo-id", path]).values["job_name"] == name
 
 
-@pytest.mark.parametrize(
-    "flag", ["--dataset.repo_id=${HF_USER}/data", "--policy.repo_id=${HF_USER}/x", "-d=/data"]
-)
+@pytest.mark.parametrize("flag", ["--dataset.repo_id=${HF_USER}/data", "--policy.repo_id=${HF_USER}/x", "-d=/data"])
 def test_a_variable_that_the_shell_left_is_told(flag: str) -> None:
     with pytest.raises(UsageError, match=r"variable|must be a name on the hub"):
         config.resolve([DATA, flag])
@@ -291,9 +285,7 @@ def test_an_absent_file_and_its_neighbour(tmp_path: Path) -> None:
     assert "train.yaml" in str(caught.value.hint)
 
 
-def test_a_recorded_run_is_repeated_in_a_folder_of_its_own(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_recorded_run_is_repeated_in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     run = tmp_path / "outputs/train/first"
     run.mkdir(parents=True)

@@ -73,9 +73,7 @@ def test_a_path_inside_leads_to_the_run(run: Path, inside: str, step: int | None
     ],
 )
 def test_other_spellings(run: Path, arguments: list[str]) -> None:
-    Path("training.json").write_text(
-        json.dumps({"output": {"job_name": "reach"}, "training": {"batch_size": 8}})
-    )
+    Path("training.json").write_text(json.dumps({"output": {"job_name": "reach"}, "training": {"batch_size": 8}}))
     resolved = config.resolve([argument.format(run=run) for argument in arguments])
     assert resolved.request.resume == run
     assert get(resolved.values, "policy.chunk_size") == 10

@@ -55,9 +55,9 @@ class Square(Shape):
 
 def check(values: dict[str, Any], texts: dict[str, str] | None = None, cls: Any = Outer) -> dict[str, Any]:
     typed = dict.fromkeys(texts or {}, "command line (--x)")
-    return Schema(
-        Resolved(values, {**dict.fromkeys(values, "file c.yaml"), **typed}, texts=texts or {})
-    ).check(values, cls)
+    return Schema(Resolved(values, {**dict.fromkeys(values, "file c.yaml"), **typed}, texts=texts or {})).check(
+        values, cls
+    )
 
 
 @pytest.mark.parametrize(
@@ -122,9 +122,7 @@ def test_unknown_names_get_the_nearest() -> None:
         check({"cuont": 1})
     assert "count" in str(caught.value.hint)
     with pytest.raises(UsageError, match="unknown flag --rate") as caught:
-        Schema(Resolved({}, {"rate": "command line (--rate)"}), lambda: ["inner.rate"]).check(
-            {"rate": 1}, Outer
-        )
+        Schema(Resolved({}, {"rate": "command line (--rate)"}), lambda: ["inner.rate"]).check({"rate": 1}, Outer)
     assert "--inner.rate" in str(caught.value.hint)
 
 

@@ -28,7 +28,7 @@ def metadata(root: Path) -> Any:
 def with_cameras(deltas: dict[str, list[int]], meta: Any) -> dict[str, list[int]]:
     windows = {key: value for key, value in deltas.items() if key != "CAMERAS"}
     if "CAMERAS" in deltas:
-        windows |= {key: deltas["CAMERAS"] for key in meta.camera_keys}
+        windows |= dict.fromkeys(meta.camera_keys, deltas["CAMERAS"])
     return windows
 
 
@@ -102,8 +102,16 @@ def make_image_dataset(root: Path) -> None:
     from lerobot.datasets.lerobot_dataset import LeRobotDataset
 
     features = {
-        "observation.images.left": {"dtype": "image", "shape": (12, 16, 3), "names": ["height", "width", "channel"]},
-        "observation.images.right": {"dtype": "image", "shape": (8, 8, 3), "names": ["height", "width", "channel"]},
+        "observation.images.left": {
+            "dtype": "image",
+            "shape": (12, 16, 3),
+            "names": ["height", "width", "channel"],
+        },
+        "observation.images.right": {
+            "dtype": "image",
+            "shape": (8, 8, 3),
+            "names": ["height", "width", "channel"],
+        },
         "observation.state": {"dtype": "float32", "shape": (3,), "names": None},
         "observation.tactile": {"dtype": "float32", "shape": (2, 4), "names": None},
         "action": {"dtype": "float32", "shape": (2,), "names": None},
@@ -140,9 +148,7 @@ def test_cameras_that_nobody_asked_for_are_not_decoded(shared_data: Path) -> Non
 def test_statistics_of_training_episodes_only(shared_data: Path) -> None:
     """Exactly the mean and the extremes of the training frames; nothing of the held-out ones."""
     meta = metadata(shared_data / "pusht-human")
-    demonstrations = Demonstrations.open(
-        meta, EpisodeSplit([0, 1, 2], [3]), restrict_statistics=True, imagenet=False
-    )
+    demonstrations = Demonstrations.open(meta, EpisodeSplit([0, 1, 2], [3]), restrict_statistics=True, imagenet=False)
     rows = demonstrations.table.rows_of([0, 1, 2])
     state = demonstrations.table.columns["observation.state"]
     assert isinstance(state, torch.Tensor)

@@ -67,9 +67,7 @@ def late(root: Path) -> None:
     table = pq.read_table(file)
     stamps = table["timestamp"].to_numpy().copy()
     stamps[40:] += 0.013
-    pq.write_table(
-        table.set_column(table.schema.get_field_index("timestamp"), "timestamp", pa.array(stamps)), file
-    )
+    pq.write_table(table.set_column(table.schema.get_field_index("timestamp"), "timestamp", pa.array(stamps)), file)
 
 
 def test_irregular_timestamps_are_refused_before_anything_is_written(old_arm: Path, tmp_path: Path) -> None:
@@ -79,9 +77,7 @@ def test_irregular_timestamps_are_refused_before_anything_is_written(old_arm: Pa
     assert [path.name for path in tmp_path.iterdir()] == ["old-arm"]
 
 
-def test_what_goes_wrong_midway_leaves_nothing(
-    old_arm: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_goes_wrong_midway_leaves_nothing(old_arm: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
@@ -101,9 +97,7 @@ def test_what_cannot_be_converted(shared_data: Path, old_arm: Path, tmp_path: Pa
         convert(old_arm, old_arm / "new")
 
 
-def test_training_converts_once_and_again_after_a_change(
-    shared_data: Path, old_arm: Path, tmp_path: Path
-) -> None:
+def test_training_converts_once_and_again_after_a_change(shared_data: Path, old_arm: Path, tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     whole = locate(None, shared_data / "cr5-real-v30")
     assert ensure_v30(whole, cache) is whole

@@ -12,7 +12,11 @@ sizes = st.integers(1, 60)
 
 
 @settings(max_examples=60, deadline=None)
-@given(frames=st.lists(st.integers(1, 20), min_size=1, max_size=5), batch=st.integers(1, 9), seed=st.integers(0, 9))
+@given(
+    frames=st.lists(st.integers(1, 20), min_size=1, max_size=5),
+    batch=st.integers(1, 9),
+    seed=st.integers(0, 9),
+)
 def test_batches_are_lerobots(frames: list[int], batch: int, seed: int) -> None:
     from lerobot.datasets.sampler import EpisodeAwareSampler
 
@@ -33,7 +37,12 @@ def test_batches_are_lerobots(frames: list[int], batch: int, seed: int) -> None:
 def test_an_order_continued_anywhere_is_the_same_order(samples: int, shares: int, size: int, stop: int) -> None:
     whole = BatchOrder(np.arange(samples), seed=3, share_size=size, shares=shares)
     continued = BatchOrder(
-        np.arange(samples), seed=3, share_size=size, shares=shares, start=whole.position(stop), first_step=stop
+        np.arange(samples),
+        seed=3,
+        share_size=size,
+        shares=shares,
+        start=whole.position(stop),
+        first_step=stop,
     )
     for step in range(stop, stop + 12):
         assert continued.position(step) == whole.position(step)

@@ -20,11 +20,11 @@ def test_an_error_comes_out_where_its_result_would_have() -> None:
             raise ValueError("frame 4")
         return index
 
-    seen = []
-    with pytest.raises(ValueError, match="frame 4"), Prefetcher(make, 0, 10) as results:
-        for value in results:
-            seen.append(value)
-    assert seen == [0, 1, 2, 3]
+    with Prefetcher(make, 0, 10) as results:
+        iterator = iter(results)
+        assert [next(iterator) for _ in range(4)] == [0, 1, 2, 3]
+        with pytest.raises(ValueError, match="frame 4"):
+            next(iterator)
 
 
 def test_leaving_early_ends_the_thread() -> None:

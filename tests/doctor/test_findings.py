@@ -68,9 +68,7 @@ def test_tokens_absent_are_no_problem_and_say_how_to_set_them() -> None:
         assert finding.fix
 
 
-def test_tokens_are_found_where_they_lie_and_never_shown(
-    bare_machine: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_tokens_are_found_where_they_lie_and_never_shown(bare_machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     secret = "hf_" + "x" * 34
     cached = bare_machine / ".cache" / "huggingface" / "token"
     cached.parent.mkdir(parents=True)

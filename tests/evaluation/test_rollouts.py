@@ -85,8 +85,7 @@ def test_an_expert_succeeds_and_every_episode_is_counted_once() -> None:
 
 def test_the_batch_size_does_not_change_a_deterministic_policy() -> None:
     results = [
-        facts(evaluate_policy(acting(Expert(chunk=3)), SPEC, episodes=4, seed=0, batch_size=size))
-        for size in (1, 3, 4)
+        facts(evaluate_policy(acting(Expert(chunk=3)), SPEC, episodes=4, seed=0, batch_size=size)) for size in (1, 3, 4)
     ]
     assert results[0] == results[1] == results[2]
 
@@ -135,9 +134,7 @@ def test_ready_made_environments_are_used_and_stay_open() -> None:
 def test_videos_play_and_are_named_in_the_result(tmp_path: Path) -> None:
     import av
 
-    result = evaluate_policy(
-        acting(Expert()), SPEC, episodes=3, batch_size=2, videos=2, folder=tmp_path, seed=0
-    )
+    result = evaluate_policy(acting(Expert()), SPEC, episodes=3, batch_size=2, videos=2, folder=tmp_path, seed=0)
     assert result.videos == ["episode-000.mp4", "episode-001.mp4"]
     assert [episode.video for episode in result.episodes] == [*result.videos, None]
     with av.open(str(tmp_path / "episode-000.mp4")) as video:

@@ -23,14 +23,21 @@ def launch(argv: list[str], processes: int) -> None:
             "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}", "-m", "etude.cli",
         ]  # fmt: skip
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=280)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=280)
     assert done.returncode == 0, done.stderr[-3000:]
 
 
 @pytest.mark.timeout(600)
 def test_two_processes_have_the_curve_of_one(flags: list[str], tmp_path: Path) -> None:
     """With noise off; 240 frames in global batches of 16 leave a short batch at the end of an epoch."""
-    still = [*flags, "--policy.use_vae=false", "--policy.dropout=0", "--log_freq=1", "--eval_steps=10", "--steps=24"]
+    still = [
+        *flags,
+        "--policy.use_vae=false",
+        "--policy.dropout=0",
+        "--log_freq=1",
+        "--eval_steps=10",
+        "--steps=24",
+    ]
     launch([*still, "--save_freq=12", "--batch_size=16", f"--output_dir={tmp_path / 'one'}"], 1)
     two = tmp_path / "two"
     launch([*still, "--save_freq=12", "--batch_size=8", f"--output_dir={two}"], 2)

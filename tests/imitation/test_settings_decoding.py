@@ -119,9 +119,7 @@ def test_bad_input_is_one_clear_message(arguments: list[str], told: str) -> None
 def test_an_unknown_key_of_a_file_names_the_file(tmp_path: Path) -> None:
     file = tmp_path / "train.yaml"
     file.write_text("policy: {type: act, horizon: 5}\ndataset: {repo_id: a/b}")
-    with pytest.raises(
-        UsageError, match=r"unknown key policy\.horizon in file .*train\.yaml: act has no such"
-    ):
+    with pytest.raises(UsageError, match=r"unknown key policy\.horizon in file .*train\.yaml: act has no such"):
         decode(config.resolve([f"--config={file}"]))
 
 
@@ -169,9 +167,7 @@ def test_another_backbone_gets_its_own_weights() -> None:
 @pytest.fixture
 def trained(tmp_path: Path) -> Path:
     """A `pretrained_model` folder as LeRobot writes it; the weights are not read here."""
-    lerobot = settings(
-        "--policy.chunk_size=10", "--policy.n_action_steps=5", "--policy.repo_id=user/first"
-    ).lerobot
+    lerobot = settings("--policy.chunk_size=10", "--policy.n_action_steps=5", "--policy.repo_id=user/first").lerobot
     folder = tmp_path / "first"
     folder.mkdir()
     lerobot.policy.save_pretrained(folder)

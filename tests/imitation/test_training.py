@@ -62,7 +62,7 @@ def test_without_held_out_episodes_there_is_no_validation(flags: list[str], tmp_
 
 
 def test_early_stopping(flags: list[str], tmp_path: Path) -> None:
-    result, shown = run(
+    result, _ = run(
         [
             *flags, "--steps=200", "--eval_steps=5", "--policy.optimizer_lr=0", "--policy.optimizer_weight_decay=0",
             "--early_stopping.patience=3", f"--output_dir={tmp_path / 'run'}",
@@ -76,11 +76,16 @@ def test_early_stopping(flags: list[str], tmp_path: Path) -> None:
 
 def test_accumulated_batches_equal_one_large_batch(flags: list[str], tmp_path: Path) -> None:
     """Also at the end of an epoch, and with ACT's mean over unpadded frames. Noise is off: it is drawn per batch."""
-    still = [*flags, "--policy.use_vae=false", "--policy.dropout=0", "--steps=40", "--log_freq=1", "--save_freq=40"]
+    still = [
+        *flags,
+        "--policy.use_vae=false",
+        "--policy.dropout=0",
+        "--steps=40",
+        "--log_freq=1",
+        "--save_freq=40",
+    ]
     _, large = run([*still, "--batch_size=16", f"--output_dir={tmp_path / 'large'}"])
-    _, split = run(
-        [*still, "--batch_size=4", "--gradient_accumulation_steps=4", f"--output_dir={tmp_path / 'split'}"]
-    )
+    _, split = run([*still, "--batch_size=4", "--gradient_accumulation_steps=4", f"--output_dir={tmp_path / 'split'}"])
     for (step, expected), (_, found) in zip(large.curve("train/loss"), split.curve("train/loss"), strict=True):
         assert found == pytest.approx(expected, rel=2e-4), step
 
@@ -88,7 +93,14 @@ def test_accumulated_batches_equal_one_large_batch(flags: list[str], tmp_path: P
 def test_average_of_weights_is_validated_saved_and_resumed(flags: list[str], tmp_path: Path) -> None:
     from safetensors.torch import load_file
 
-    common = [*flags, "--ema.enable=true", "--ema.decay=0.9", "--steps=20", "--save_freq=5", "--eval_steps=10"]
+    common = [
+        *flags,
+        "--ema.enable=true",
+        "--ema.decay=0.9",
+        "--steps=20",
+        "--save_freq=5",
+        "--eval_steps=10",
+    ]
     run([*common, f"--output_dir={tmp_path / 'whole'}"])
     last = tmp_path / "whole" / "checkpoints" / "last"
     average = load_file(last / "pretrained_model" / "model.safetensors")
@@ -150,9 +162,7 @@ def test_learning_rate_schedules_and_clipping(flags: list[str], tmp_path: Path) 
 
 
 def test_bf16(flags: list[str], tmp_path: Path) -> None:
-    _, shown = run(
-        [*flags, "--precision=bf16", "--steps=60", "--log_freq=10", f"--output_dir={tmp_path / 'run'}"]
-    )
+    _, shown = run([*flags, "--precision=bf16", "--steps=60", "--log_freq=10", f"--output_dir={tmp_path / 'run'}"])
     losses = [value for _, value in shown.curve("train/loss")]
     assert losses[-1] < losses[0]
 
@@ -199,9 +209,7 @@ def test_fine_tuning_takes_the_weights_only(flags: list[str], tmp_path: Path) ->
 
 
 def test_excluded_episodes_are_not_read(flags: list[str], tmp_path: Path) -> None:
-    result, _ = run(
-        [*flags, "--dataset.exclude_episodes=[0,3]", "--steps=2", f"--output_dir={tmp_path / 'run'}"]
-    )
+    result, _ = run([*flags, "--dataset.exclude_episodes=[0,3]", "--steps=2", f"--output_dir={tmp_path / 'run'}"])
     dataset = result.manifest.dataset
     assert not {0, 3} & {*dataset["train_episodes"], *dataset["val_episodes"]}
 

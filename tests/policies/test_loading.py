@@ -26,9 +26,7 @@ def act(loaded: object) -> torch.Tensor:
 
 def test_a_run_a_checkpoint_and_its_files_are_the_same_policy(saved: Path) -> None:
     checkpoint = saved / "checkpoints" / "000020"
-    loaded = [
-        load_policy(path, device="cpu") for path in (saved, checkpoint, checkpoint / "pretrained_model")
-    ]
+    loaded = [load_policy(path, device="cpu") for path in (saved, checkpoint, checkpoint / "pretrained_model")]
     assert [item.step for item in loaded] == [20, 20, 20]
     actions = [act(item) for item in loaded]
     assert actions[0].shape == (2, 4)
@@ -142,9 +140,7 @@ def test_weights_that_lack_a_part(saved: Path, tmp_path: Path) -> None:
 
 def test_weights_that_hold_more_than_is_read(saved: Path, tmp_path: Path) -> None:
     save_act(tmp_path / "deep", n_encoder_layers=2)
-    shutil.copy(
-        tmp_path / "deep" / "model.safetensors", saved / "checkpoints" / "000020" / "pretrained_model"
-    )
+    shutil.copy(tmp_path / "deep" / "model.safetensors", saved / "checkpoints" / "000020" / "pretrained_model")
     assert load_policy(saved, device="cpu").step == 20
 
 

@@ -13,9 +13,7 @@ from etude.runs.results import EpisodeResult, Interval, RolloutResult
 class Commands:
     """Remembers the command lines; `stop_at` and `code` make one of them end early."""
 
-    def __init__(
-        self, places: Places, stop_at: str | None = None, code: int = 1, trained: int = 1000
-    ) -> None:
+    def __init__(self, places: Places, stop_at: str | None = None, code: int = 1, trained: int = 1000) -> None:
         self.places, self.stop_at, self.code, self.trained = places, stop_at, code, trained
         self.lines: list[str] = []
 

@@ -44,9 +44,7 @@ class Page(HTMLParser):
 
     def loaded(self) -> list[str]:
         """Every address that the browser would fetch or follow."""
-        return [
-            value for _, attributes in self.elements for name, value in attributes.items() if name in _LOADING
-        ]
+        return [value for _, attributes in self.elements for name, value in attributes.items() if name in _LOADING]
 
     def media(self, kind: str) -> list[bytes]:
         """The embedded files of a media type."""

@@ -129,9 +129,7 @@ def write_checkpoints(folder: RunFolder, steps: int) -> None:
             store.mark_best(checkpoint)
 
 
-def write_rollouts(
-    folder: RunFolder, steps: int, seed: int, count: int = 50, name: str = "metaworld"
-) -> Path:
+def write_rollouts(folder: RunFolder, steps: int, seed: int, count: int = 50, name: str = "metaworld") -> Path:
     """Rollouts with one real video."""
     rng = random.Random(seed + 7)
     target = folder.evaluations / name
@@ -191,8 +189,7 @@ def write_replay(folder: RunFolder, steps: int) -> Path:
         file = target / "plots" / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(
-            '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 400 120">'
-            '<path d="M0 60L400 20" stroke="#a40"/></svg>'
+            '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 400 120"><path d="M0 60L400 20" stroke="#a40"/></svg>'
         )
     joints = [JointError(name, 0.001 * (i + 1), 0.02 * (i + 1)) for i, name in enumerate("xyz")]
     ReplayResult(

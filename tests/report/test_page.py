@@ -109,11 +109,7 @@ def test_videos_and_plots_are_inside(page: Page, run: RunFolder) -> None:
 
 
 def test_checkpoints_are_listed_with_their_marks(page: Page) -> None:
-    marks = [
-        attributes["class"]
-        for tag, attributes in page.elements
-        if attributes.get("class", "").startswith("mark")
-    ]
+    marks = [attributes["class"] for tag, attributes in page.elements if attributes.get("class", "").startswith("mark")]
     assert marks == ["mark last", "mark best"]
 
 
@@ -141,9 +137,7 @@ def test_names_from_a_run_are_text_never_markup(tmp_path: Path) -> None:
     for roots in ([folder.root], [folder.root, tmp_path / "plain"]):
         page = Page(write_report(roots, tmp_path / "page.html").path)
         assert page.unbalanced == []
-        assert [tag for tag, _ in page.elements].count("script") == [tag for tag, _ in plain.elements].count(
-            "script"
-        )
+        assert [tag for tag, _ in page.elements].count("script") == [tag for tag, _ in plain.elements].count("script")
         assert not any("onerror" in attributes for _, attributes in page.elements)
         assert evil in page.text
 
@@ -170,9 +164,7 @@ def test_a_run_that_has_just_begun(tmp_path: Path) -> None:
 
 
 def test_a_run_that_failed_says_why(tmp_path: Path) -> None:
-    folder = make_run(
-        tmp_path / "bad", status="failed", evaluated=False, summary={"error": "loss is NaN at step 91"}
-    )
+    folder = make_run(tmp_path / "bad", status="failed", evaluated=False, summary={"error": "loss is NaN at step 91"})
     page = Page(write_report([folder.root]).path)
     assert "loss is NaN at step 91" in page.text
     assert "etude train --resume" in page.text
@@ -207,9 +199,7 @@ def test_values_that_are_not_finite_are_gaps(tmp_path: Path) -> None:
 
 def test_an_evaluation_that_cannot_be_read_is_a_note(tmp_path: Path) -> None:
     folder = make_run(tmp_path / "odd", steps=100)
-    (folder.evaluations / "replay" / "result.json").write_text(
-        '{"kind": "replay", "joints": []', encoding="utf-8"
-    )
+    (folder.evaluations / "replay" / "result.json").write_text('{"kind": "replay", "joints": []', encoding="utf-8")
     written = write_report([folder.root])
     assert "replay could not be read" in written.problems[0]
     assert "92 %" in Page(written.path).text

@@ -55,7 +55,5 @@ def test_a_library_of_a_vendor_stays_in_its_place(file: Path) -> None:
 
 @pytest.mark.parametrize("file", [item for item in FILES if room_of(item) in WITHOUT_TORCH], ids=name)
 def test_rooms_that_need_no_torch_do_not_name_it(file: Path) -> None:
-    named = [
-        f"line {item.line}" for item in imports_of(file) if item.module.split(".")[0] in ("torch", "lerobot")
-    ]
+    named = [f"line {item.line}" for item in imports_of(file) if item.module.split(".")[0] in ("torch", "lerobot")]
     assert not named, named

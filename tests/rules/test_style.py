@@ -34,9 +34,7 @@ def test_no_file_is_long(file: Path) -> None:
 @pytest.mark.parametrize("file", [item for item in SOURCE_FILES if room_of(item) != "cli"], ids=name)
 def test_only_the_command_line_prints(file: Path) -> None:
     calls = [node for node in ast.walk(tree_of(file)) if isinstance(node, ast.Call)]
-    printing = [
-        f"line {call.lineno}" for call in calls if ast.unparse(call.func) in ("print", "sys.stdout.write")
-    ]
+    printing = [f"line {call.lineno}" for call in calls if ast.unparse(call.func) in ("print", "sys.stdout.write")]
     assert not printing, f"use logging, a return value or a callback: {printing}"
 
 
@@ -70,7 +68,5 @@ def test_every_file_says_what_it_is_for(file: Path) -> None:
 
 
 def test_no_drawer_for_odds_and_ends() -> None:
-    drawers = [
-        name(file) for file in SOURCE_FILES if file.stem in ("utils", "util", "helpers", "misc", "common")
-    ]
+    drawers = [name(file) for file in SOURCE_FILES if file.stem in ("utils", "util", "helpers", "misc", "common")]
     assert not drawers, "name files by what they do"

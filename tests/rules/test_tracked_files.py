@@ -10,13 +10,9 @@ import pytest
 from tests.rules.source import ROOT, tracked_files
 
 TEXT = (".py", ".sh", ".md", ".toml", ".txt", ".in", ".yaml", ".yml", ".json", ".html", ".css", ".js", "")
-REGISTRY = re.compile(
-    r"https?://[\w.-]*(pypi\.org|pythonhosted\.org|registry\.npmjs|conda\.anaconda|/simple/)"
-)
+REGISTRY = re.compile(r"https?://[\w.-]*(pypi\.org|pythonhosted\.org|registry\.npmjs|conda\.anaconda|/simple/)")
 MACHINE = re.compile(r"(?<![\w.])(/work/|/tmp/lab|/root/|/home/[a-z]+/|/opt/wheels|/opt/pypi|/Users/)")
-SECRET = re.compile(
-    r"\b(hf_[A-Za-z0-9]{30,}|AKIA[0-9A-Z]{16}|ghp_[A-Za-z0-9]{36}|-----BEGIN [A-Z ]*PRIVATE KEY)"
-)
+SECRET = re.compile(r"\b(hf_[A-Za-z0-9]{30,}|AKIA[0-9A-Z]{16}|ghp_[A-Za-z0-9]{36}|-----BEGIN [A-Z ]*PRIVATE KEY)")
 MAX_BYTES = 1_000_000
 MAY_NAME_A_REGISTRY = {"scripts/setup.sh"}  # the default where a site has set no mirror
 

@@ -142,9 +142,7 @@ def test_killed_while_writing_leaves_a_usable_folder(tmp_path: Path) -> None:
             print(step, flush=True)
     """)
     for _ in range(5):
-        process = subprocess.Popen(
-            [sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.PIPE, text=True
-        )
+        process = subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.PIPE, text=True)
         assert process.stdout is not None
         for _line in range(3):
             process.stdout.readline()

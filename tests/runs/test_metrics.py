@@ -24,7 +24,7 @@ records = st.lists(
 
 def same(a: MetricRecord, b: MetricRecord) -> bool:
     return (a.step, a.time, a.metrics.keys()) == (b.step, b.time, b.metrics.keys()) and all(
-        math.isnan(a.metrics[name]) and math.isnan(b.metrics[name]) or a.metrics[name] == b.metrics[name]
+        (math.isnan(a.metrics[name]) and math.isnan(b.metrics[name])) or a.metrics[name] == b.metrics[name]
         for name in a.metrics
     )
 

@@ -73,14 +73,10 @@ def test_the_names_of_dimensions_fit_their_vectors() -> None:
 
     for kind, vectors in {"pusht": (2, 16), "metaworld": (4, 39)}.items():
         names = ("observation.state", "observation.environment_state")
-        spec = resolve(
-            EnvironmentSpec(kind, observations={n: (s,) for n, s in zip(names, vectors, strict=True)})
-        )
+        spec = resolve(EnvironmentSpec(kind, observations={n: (s,) for n, s in zip(names, vectors, strict=True)}))
         info, environment = describe(spec), create(spec)
         observation = environment.reset(1)
-        assert {name: len(info.state_names[name]) for name in names} == {
-            name: len(observation[name]) for name in names
-        }
+        assert {name: len(info.state_names[name]) for name in names} == {name: len(observation[name]) for name in names}
         environment.close()
 
 

@@ -27,9 +27,7 @@ def assert_same(theirs: dict[str, Any], ours: dict[str, Any]) -> None:
     [
         (EnvironmentSpec("pusht"), {}),
         (
-            EnvironmentSpec(
-                "pusht", observations={"observation.state": (2,), "observation.environment_state": (16,)}
-            ),
+            EnvironmentSpec("pusht", observations={"observation.state": (2,), "observation.environment_state": (16,)}),
             {"obs_type": "environment_state_agent_pos"},
         ),
         (EnvironmentSpec("metaworld", "drawer-open-v3"), {"task": "drawer-open-v3"}),
@@ -37,9 +35,7 @@ def assert_same(theirs: dict[str, Any], ours: dict[str, Any]) -> None:
     ],
     ids=["pusht", "pusht-keypoints", "metaworld", "aloha"],
 )
-def test_the_same_seed_and_actions_give_the_same_observations(
-    spec: EnvironmentSpec, settings: dict[str, Any]
-) -> None:
+def test_the_same_seed_and_actions_give_the_same_observations(spec: EnvironmentSpec, settings: dict[str, Any]) -> None:
     config = lerobot_envs.make_env_config(spec.type, **settings)
     theirs = next(iter(next(iter(lerobot_envs.make_env(config, n_envs=1).values())).values()))
     ours = make_environments(spec, 1)

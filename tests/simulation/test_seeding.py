@@ -22,9 +22,7 @@ METAWORLD = EnvironmentSpec(
     "reach-v3",
     observations={"observation.state": (4,), "observation.environment_state": (39,)},
 )
-PUSHT = EnvironmentSpec(
-    "pusht", observations={"observation.state": (2,), "observation.environment_state": (16,)}
-)
+PUSHT = EnvironmentSpec("pusht", observations={"observation.state": (2,), "observation.environment_state": (16,)})
 BOTH = pytest.mark.parametrize("spec", [METAWORLD, PUSHT], ids=lambda spec: spec.type)
 SEEDS = [7, 8, 9, 10]
 

@@ -64,9 +64,7 @@ def test_everything_of_a_run_arrives(mlflow_server: MlflowServer, new_run: NewRu
     with open_tracking(run, settings_for(mlflow_server.uri), manifest, params) as tracker:
         for step in range(1500):  # more than one batch of metrics
             tracker.log(record(step))
-        tracker.log(
-            MetricRecord(1500, time.time(), {"train/odd name?": float("nan"), "val/loss": float("inf")})
-        )
+        tracker.log(MetricRecord(1500, time.time(), {"train/odd name?": float("nan"), "val/loss": float("inf")}))
         tracker.artifact(tmp_path / "plot.txt", "pictures/plot.txt")
         tracker.artifact(tmp_path / "model", "checkpoints/000010")
 
@@ -132,9 +130,7 @@ def start_logger(run: RunFolder, uri: str, steps: int) -> subprocess.Popen[str]:
     root = Path(__file__).parent
     environment = {**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-c", LOGGER, str(run.root), uri, str(steps)]
-    process = subprocess.Popen(
-        command, env=environment, cwd=run.root.parent, stdout=subprocess.PIPE, text=True
-    )
+    process = subprocess.Popen(command, env=environment, cwd=run.root.parent, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
     return process
@@ -156,16 +152,12 @@ def test_no_gap_and_no_repeat_after_kill(mlflow_server: MlflowServer, new_run: N
     assert resumed.wait(timeout=120) == 0
     assert_server_equals_file(mlflow_server.uri, run)
     experiment = run.manifest().tracking["mlflow"]["experiment_id"]
-    same = client(mlflow_server.uri).search_runs(
-        [experiment], filter_string=f"tags.`etude.run_id` = '{stamp}'"
-    )
+    same = client(mlflow_server.uri).search_runs([experiment], filter_string=f"tags.`etude.run_id` = '{stamp}'")
     assert len(same) == 1
 
 
 @pytest.mark.slow
-def test_server_killed_and_restarted(
-    tmp_path: Path, new_run: NewRun, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_server_killed_and_restarted(tmp_path: Path, new_run: NewRun, caplog: pytest.LogCaptureFixture) -> None:
     server = MlflowServer(tmp_path)
     server.start()
     run, manifest = new_run()
@@ -209,9 +201,7 @@ def test_dead_and_silent_servers_hold_nothing_up(
     manifest.tracking["mlflow"]["uri"] = mlflow_server.uri
     manifest.save(run.manifest_path)
     reports = sync(run)
-    assert [(report.state, report.points_sent, report.uploads_sent) for report in reports] == [
-        ("done", 100, 1)
-    ]
+    assert [(report.state, report.points_sent, report.uploads_sent) for report in reports] == [("done", 100, 1)]
     assert_server_equals_file(mlflow_server.uri, run)
     found = client(mlflow_server.uri).get_run(mlflow_run_id(run))
     assert (found.info.status, found.data.params["a"]) == ("FINISHED", "1")

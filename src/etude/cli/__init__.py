@@ -7,6 +7,7 @@ so that `etude --help` loads nothing but the standard library.
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -81,6 +82,8 @@ def _dispatch(arguments: list[str]) -> int:
 
 
 def _refuse(error: EtudeError) -> int:
+    if logging.getLogger("etude").isEnabledFor(logging.DEBUG):
+        logging.getLogger("etude").debug("where it happened", exc_info=error)
     print(f"error: {error.message}", file=sys.stderr)
     if error.hint:
         print(f"  {error.hint}", file=sys.stderr)

@@ -19,11 +19,11 @@ class Parser(argparse.ArgumentParser):
         examples: command lines shown at the end of `--help`.
     """
 
-    def __init__(self, *args: Any, examples: Sequence[str] = (), **kwargs: Any) -> None:
+    def __init__(self, prog: str | None = None, *, examples: Sequence[str] = (), **kwargs: Any) -> None:
         kwargs.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
         if examples:
             kwargs["epilog"] = "\n".join(["examples:", *(f"  {line}" for line in examples)])
-        super().__init__(*args, allow_abbrev=False, **kwargs)
+        super().__init__(prog, allow_abbrev=False, **kwargs)
 
     def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
         """Parse, refusing unknown flags with the nearest known one."""

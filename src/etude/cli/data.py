@@ -32,9 +32,7 @@ def main(argv: Sequence[str]) -> int:
 
 def info(argv: Sequence[str]) -> int:
     """`etude data info`"""
-    parser = _parser(
-        "info", "Say what a dataset holds.", ["etude data info DIR", "etude data info USER/NAME --json"]
-    )
+    parser = _parser("info", "Say what a dataset holds.", ["etude data info DIR", "etude data info USER/NAME --json"])
     parser.add_argument("--json", action="store_true", help="everything, as one JSON object")
     options = parser.parse_args(argv)
     from etude.cli.data_output import describe
@@ -81,9 +79,7 @@ def convert(argv: Sequence[str]) -> int:
         "Rewrite a v2.1 dataset as v3.0, on a copy; the original stays as it is.",
         ["etude data convert DIR", "etude data convert DIR --output NEW_DIR"],
     )
-    parser.add_argument(
-        "--output", metavar="NEW_DIR", help="the folder to write (default: DIR-v30 beside it)"
-    )
+    parser.add_argument("--output", metavar="NEW_DIR", help="the folder to write (default: DIR-v30 beside it)")
     options = parser.parse_args(argv)
     from etude.cli.data_output import stages
     from etude.data.conversion import convert as convert_dataset
@@ -121,9 +117,7 @@ def _parser(name: str, description: str, examples: list[str]) -> Parser:
     parser = Parser(prog=f"etude data {name}", description=description, examples=examples)
     parser.add_argument("dataset", nargs="?", metavar="DIR|REPO_ID", help="a folder, or a dataset on the hub")
     parser.add_argument("--dataset.root", "--root", dest="root", metavar="DIR", help="the dataset's folder")
-    parser.add_argument(
-        "--dataset.repo_id", "--repo-id", dest="repo_id", metavar="REPO_ID", help="its name on the hub"
-    )
+    parser.add_argument("--dataset.repo_id", "--repo-id", dest="repo_id", metavar="REPO_ID", help="its name on the hub")
     parser.add_argument("--revision", metavar="REVISION", help="a tag, a branch or a commit on the hub")
     return parser
 
@@ -142,7 +136,5 @@ def _episodes(text: str) -> list[int]:
             first, _, last = part.strip().partition("-")
             numbers += range(int(first), int(last or first) + 1)
     except ValueError:
-        raise UsageError(
-            f"--episodes: cannot read {text!r}", hint="write numbers and ranges: 0-4,9"
-        ) from None
+        raise UsageError(f"--episodes: cannot read {text!r}", hint="write numbers and ranges: 0-4,9") from None
     return numbers

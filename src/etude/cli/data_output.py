@@ -26,9 +26,7 @@ LINE_EVERY_S = 10.0
 def describe(summary: DatasetSummary) -> str:
     """A dataset in a screenful."""
     lengths = summary.episode_lengths
-    spread = (
-        f"{lengths['min']} to {lengths['max']} frames, median {lengths['median']:g}" if lengths else "none"
-    )
+    spread = f"{lengths['min']} to {lengths['max']} frames, median {lengths['median']:g}" if lengths else "none"
     rows = [
         ("dataset", summary.repo_id),
         ("folder", f"{summary.root} ({summary.origin})"),
@@ -81,9 +79,7 @@ def report_text(report: CheckReport) -> str:
     verdict = "sound" if report.is_sound else "not fit for training"
     parts = [f"{count} {name}{'' if count == 1 or name == 'info' else 's'}" for name, count in tally.items()]
     looked = ", ".join(f"{count} {name}" for name, count in report.counts.items())
-    lines.append(
-        f"{report.root}: {verdict} ({', '.join(parts)}); {report.level} check of {looked or 'its metadata'}"
-    )
+    lines.append(f"{report.root}: {verdict} ({', '.join(parts)}); {report.level} check of {looked or 'its metadata'}")
     return "\n".join(lines)
 
 

@@ -81,9 +81,7 @@ def _parser() -> Parser:
         help="auto, cpu, cuda, mps",
     )
     add("--rename_map", type=_names, default={}, metavar="JSON", help="observation names to the policy's")
-    policy.description = (
-        "any other --policy.KEY=VALUE changes the policy's config, as --policy.n_action_steps=8"
-    )
+    policy.description = "any other --policy.KEY=VALUE changes the policy's config, as --policy.n_action_steps=8"
     add = parser.add_argument_group("environment").add_argument
     add(
         "--env.type",

@@ -33,8 +33,7 @@ def rollout_summary(result: RolloutResult, folder: Path, run: RunFolder | None) 
     ]
     if result.videos:
         lines.append(
-            f"videos: {folder / result.videos[0]}"
-            + (f" and {len(result.videos) - 1} more" * (len(result.videos) > 1))
+            f"videos: {folder / result.videos[0]}" + (f" and {len(result.videos) - 1} more" * (len(result.videos) > 1))
         )
     return "\n".join([*lines, *_next(result, run)])
 
@@ -44,9 +43,7 @@ def comparison_summary(result: ComparisonResult, folder: Path) -> str:
     first, second = (f"{policy['path']}" for policy in result.policies)
     table, difference = result.table, result.difference
     verdict = (
-        "the difference is more than chance"
-        if result.p_value < 0.05
-        else "chance alone may explain the difference"
+        "the difference is more than chance" if result.p_value < 0.05 else "chance alone may explain the difference"
     )
     return "\n".join(
         [
@@ -63,9 +60,7 @@ def comparison_summary(result: ComparisonResult, folder: Path) -> str:
 
 
 def _percent(interval: Interval) -> str:
-    return (
-        f"{100 * interval.value:.1f} % (95 % interval {100 * interval.low:.1f} to {100 * interval.high:.1f})"
-    )
+    return f"{100 * interval.value:.1f} % (95 % interval {100 * interval.low:.1f} to {100 * interval.high:.1f})"
 
 
 def _environment(result: RolloutResult) -> str:

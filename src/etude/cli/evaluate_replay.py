@@ -37,9 +37,7 @@ def main(argv: Sequence[str]) -> int:
     episodes, note = _choose_episodes(arguments.episodes, run, recording)
     assert_sound(check_dataset(location.root, "fast", episodes))
     with contextlib.redirect_stdout(sys.stderr):  # LeRobot prints while it loads; stdout is for the result
-        loaded = load_policy(
-            arguments.policy, arguments.device, arguments.checkpoint, rename_map=arguments.rename_map
-        )
+        loaded = load_policy(arguments.policy, arguments.device, arguments.checkpoint, rename_map=arguments.rename_map)
     folder = _output_folder(arguments.output_dir, run, loaded.step)
     if note and not arguments.json:
         print(note)
@@ -111,9 +109,7 @@ def _parser() -> Parser:
 def _episode_list(text: str) -> list[int]:
     parts = [part for part in text.strip("[]() ").replace(" ", "").split(",") if part]
     if not parts or not all(part.isdigit() for part in parts):
-        raise UsageError(
-            f"--dataset.episodes={text} is not a list of episode numbers", hint="--dataset.episodes=[0,1]"
-        )
+        raise UsageError(f"--dataset.episodes={text} is not a list of episode numbers", hint="--dataset.episodes=[0,1]")
     return sorted({int(part) for part in parts})
 
 
@@ -188,9 +184,7 @@ def _output_folder(given: Path | None, run: RunFolder | None, step: int | None) 
     name = "replay" if step is None else f"replay-{step:06d}"
     if given is not None:
         if given.exists() and (not given.is_dir() or any(given.iterdir())):
-            raise RunFolderError(
-                f"the output folder {given} exists already", hint="choose another --output_dir"
-            )
+            raise RunFolderError(f"the output folder {given} exists already", hint="choose another --output_dir")
         return given
     if run is not None:
         return run.new_evaluation(name)
@@ -211,8 +205,7 @@ def _summary(result: ReplayResult, folder: Path, run: RunFolder | None) -> str:
     width = max(len("joint"), *(len(joint.name) for joint in result.joints))
     episodes = len(result.dataset["episodes"])
     lines = [
-        f"{episodes} episode{'s' * (episodes != 1)}, {result.dataset['frames']} frames, "
-        "predicted against recorded:",
+        f"{episodes} episode{'s' * (episodes != 1)}, {result.dataset['frames']} frames, predicted against recorded:",
         f"  {'joint':<{width}}  {'MAE':>10}  {'MSE':>10}",
         *(f"  {joint.name:<{width}}  {joint.mae:>10.4g}  {joint.mse:>10.4g}" for joint in result.joints),
         f"  {'all':<{width}}  {result.mae:>10.4g}  {result.mse:>10.4g}",

@@ -29,9 +29,7 @@ def main(argv: Sequence[str]) -> int:
     arguments = parse(argv)
     if arguments.compare is None:
         result, folder, _ = _evaluate(arguments, arguments.policy, argv)
-        print(
-            _as_json(result, folder) if arguments.json else rollout_summary(result, folder, _run_of(folder))
-        )
+        print(_as_json(result, folder) if arguments.json else rollout_summary(result, folder, _run_of(folder)))
         return 0
     first, _, spec = _evaluate(arguments, arguments.policy, argv, label="first")
     second, _, _ = _evaluate(arguments, arguments.compare, argv, label="second", spec=spec)
@@ -62,9 +60,7 @@ def _evaluate(
     # Names are checked before the weights are loaded.
     environment = spec or _environment(arguments, run, _dataset_of(policy_path, run))
     resolve(dataclasses.replace(environment, observations={}))
-    loaded = load_policy(
-        policy_path, arguments.device, arguments.checkpoint, arguments.overrides, arguments.rename_map
-    )
+    loaded = load_policy(policy_path, arguments.device, arguments.checkpoint, arguments.overrides, arguments.rename_map)
     name = f"{environment.type}-{environment.task}" if environment.task else environment.type
     target = _folder(arguments, run, _name(name, loaded), label)
     with (
@@ -106,8 +102,7 @@ def _environment(arguments: RolloutArguments, run: RunFolder | None, dataset: Pa
     if kind is None:
         raise UsageError(
             "which environment? The policy's demonstrations do not say",
-            hint="pass --env.type=pusht, aloha or metaworld (with --env.task); "
-            "or --dataset.root to replay recordings",
+            hint="pass --env.type=pusht, aloha or metaworld (with --env.task); or --dataset.root to replay recordings",
         )
     if recorded.get("type") != kind:
         recorded = {}
@@ -149,9 +144,7 @@ def _folder(
     if arguments.output_dir is not None:
         folder = arguments.output_dir / label if label else arguments.output_dir
         if not taken_ok and folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise RunFolderError(
-                f"the output folder {folder} exists already", hint="choose another --output_dir"
-            )
+            raise RunFolderError(f"the output folder {folder} exists already", hint="choose another --output_dir")
         return folder
     if run is not None:
         return run.new_evaluation(name)

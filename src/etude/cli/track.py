@@ -36,13 +36,9 @@ def main(argv: Sequence[str]) -> int:
             for report in found:
                 print(f"{run}: {_sentence(report)}")
     if arguments.json:
-        print(
-            json.dumps({run: [item.to_json() for item in found] for run, found in reports.items()}, indent=2)
-        )
+        print(json.dumps({run: [item.to_json() for item in found] for run, found in reports.items()}, indent=2))
     if any(report.state == "failed" for found in reports.values() for report in found):
-        raise TrackingError(
-            "not everything was sent; the run's files keep it", hint="run the command again later"
-        )
+        raise TrackingError("not everything was sent; the run's files keep it", hint="run the command again later")
     return 0
 
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from etude.cli.progress import TrainingDisplay, format_duration
-from etude.config import Resolved, resolve
+from etude.config import Resolved, dump_yaml, resolve
 
 if TYPE_CHECKING:
     from etude.imitation.run import Result
@@ -32,6 +32,8 @@ def main(argv: Sequence[str]) -> int:
 
     settings = decode(resolved)
     if request.print_config:
+        for note in resolved.notes:
+            print(note, file=sys.stderr)
         print(_as_text(encode(settings), as_json=request.json))
         return 0
     return _train(settings, resolved, argv)
@@ -59,7 +61,7 @@ def _train(settings: Any, resolved: Resolved, argv: Sequence[str]) -> int:
         print(json.dumps(_summary(result), indent=2))
     elif result.is_main:
         _tell(result, settings)
-    return {None: 0, signal.SIGTERM: 0, signal.SIGINT: 130}.get(result.outcome.signal, 0)
+    return 130 if result.outcome.signal == signal.SIGINT else 0
 
 
 class _Display(TrainingDisplay):
@@ -79,7 +81,10 @@ def _tell(result: Result, settings: Any) -> None:
     """What the run came to, where it lies, and what to do next."""
     outcome, root = result.outcome, result.run.root
     done = {"finished": "finished", "early": "stopped early: no improvement", "stopped": "stopped"}[outcome.status]
-    print(f"{done} at step {outcome.step}, {format_duration(result.manifest.summary['wall_s'])}", file=sys.stderr)
+    print(
+        f"{done} at step {outcome.step}, {format_duration(result.manifest.summary['wall_s'])}",
+        file=sys.stderr,
+    )
     best = result.run.checkpoints.named("best")
     print(f"run         {root}")
     if outcome.checkpoint is not None:
@@ -113,9 +118,7 @@ def _summary(result: Result) -> dict[str, Any]:
 def _as_text(config: dict[str, Any], *, as_json: bool) -> str:
     if as_json:
         return json.dumps(config, indent=2)
-    import yaml
-
-    return yaml.safe_dump(config, sort_keys=False, allow_unicode=True).rstrip()
+    return dump_yaml(config).rstrip()
 
 
 def _set_up_logging(level: str) -> None:

@@ -104,9 +104,7 @@ def _overview() -> str:
         lines.append(f"{heading}:")
         lines.extend(f"  {flag:<37} {default:<9} {meaning}".rstrip() for flag, default, meaning in rows)
         lines.append("")
-    lines.append(
-        "Every other setting of LeRobot's TrainPipelineConfig is a flag too; docs/train.md lists aliases."
-    )
+    lines.append("Every other setting of LeRobot's TrainPipelineConfig is a flag too; docs/train.md lists aliases.")
     lines.extend(["", "examples:", *(f"  {example}" for example in EXAMPLES)])
     return "\n".join(lines)
 

@@ -149,9 +149,7 @@ def _lr_scheduler(value: Any, _: Context) -> Translation:
 
 
 def _pin_memory(value: Any, _: Context) -> Translation:
-    return Translation(
-        {}, f"pin_memory={show(value)} changes nothing: batches are pinned whenever the device is CUDA"
-    )
+    return Translation({}, f"pin_memory={show(value)} changes nothing: batches are pinned whenever the device is CUDA")
 
 
 def _download_videos(value: Any, _: Context) -> Translation:

@@ -9,6 +9,7 @@
 | `save_freq` | 5000 | 20000 |
 | `eval_steps` | as often as checkpoints, at least ten times a run; 0 without held-out episodes | 0 |
 | `log_freq` | 200, at least fifty times a run | 200 |
+| `max_eval_samples` | 64 to 1024, evenly spread: ten validations cost a few percent of the run | 0: all |
 | `job_name` | lerobot-POLICY-training | POLICY |
 | `output_dir` | outputs/train/JOB_NAME, with -2, -3 ... when it exists | by date and time |
 """
@@ -86,12 +87,22 @@ def _log_freq(steps: int, values: dict[str, Any]) -> int:
     return max(1, min(LOG_FREQ, steps // 50))
 
 
+def _max_eval_samples(steps: int, values: dict[str, Any]) -> int:
+    batch = values.get("batch_size")
+    samples = steps * (batch if isinstance(batch, int) and not isinstance(batch, bool) else 8)
+    return max(64, min(1024, samples // 64))
+
+
 # Settings that follow from the number of steps while nobody sets them.
-BY_STEPS: dict[str, Callable[[int, dict[str, Any]], int]] = {"eval_steps": _eval_steps, "log_freq": _log_freq}
+BY_STEPS: dict[str, Callable[[int, dict[str, Any]], int]] = {
+    "eval_steps": _eval_steps,
+    "log_freq": _log_freq,
+    "max_eval_samples": _max_eval_samples,
+}
 
 
 def by_steps(key: str, steps: int, values: dict[str, Any]) -> int:
-    """The default of `eval_steps` or `log_freq` for a run of `steps` optimizer updates."""
+    """The default of one of `BY_STEPS` for a run of `steps` optimizer updates."""
     return BY_STEPS[key](steps, values)
 
 
@@ -112,8 +123,6 @@ def _job_name(values: dict[str, Any]) -> str:
     # The last name in the path that says something: not checkpoints/last/pretrained_model.
     parts = [part for part in str(get(values, "policy.path")).split("/") if part.strip(".")]
     telling = [
-        part
-        for part in parts
-        if part not in ("checkpoints", "last", "best", "pretrained_model") and not part.isdigit()
+        part for part in parts if part not in ("checkpoints", "last", "best", "pretrained_model") and not part.isdigit()
     ]
     return f"{telling[-1] if telling else 'policy'}-finetuned"

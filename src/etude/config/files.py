@@ -151,8 +151,7 @@ def _null(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> None:
 def _mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[str, Any]:
     loader.flatten_mapping(node)  # merge keys, `<<: *base`
     pairs = [
-        (str(loader.construct_object(name)), loader.construct_object(value, deep=True))
-        for name, value in node.value
+        (str(loader.construct_object(name)), loader.construct_object(value, deep=True)) for name, value in node.value
     ]
     return _without_duplicates(pairs)
 

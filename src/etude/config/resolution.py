@@ -55,9 +55,7 @@ def resolve(argv: Sequence[str]) -> Resolved:
     arguments = read_arguments(argv)
     if any(argument.name in ("-h", "help") for argument in arguments):
         kind = next((a.text for a in reversed(arguments) if a.name in _POLICY_TYPE), None)
-        return Resolved(
-            request=Request(help=True, policy_type=aliases.POLICY_SPELLINGS.get(kind or "", kind))
-        )
+        return Resolved(request=Request(help=True, policy_type=aliases.POLICY_SPELLINGS.get(kind or "", kind)))
     control, settings = _read(arguments)
     file = read_config(Path(control["config"])) if control.get("config") else None
     if file:
@@ -265,9 +263,7 @@ def _resume_target(
         return locate_run(Path(str(values["output_dir"])))
     if values.get("job_name"):
         return locate_run(Path("outputs/train") / str(values["job_name"]))
-    raise UsageError(
-        "--resume does not say which run", hint="give its folder: etude train --resume outputs/train/NAME"
-    )
+    raise UsageError("--resume does not say which run", hint="give its folder: etude train --resume outputs/train/NAME")
 
 
 def _refuse_unexpanded(setting: Setting) -> None:

@@ -12,9 +12,7 @@ from etude.errors import UsageError
 __all__ = ["parse_episodes", "parse_scalar", "show"]
 
 _INTEGER = re.compile(r"[+-]?(0|[1-9][0-9_]*)")
-_FLOAT = re.compile(
-    r"[+-]?(\d+\.\d*|\.\d+)([eE][+-]?\d+)?|[+-]?\d+[eE][+-]?\d+|[+-]?\.?inf|\.?nan", re.IGNORECASE
-)
+_FLOAT = re.compile(r"[+-]?(\d+\.\d*|\.\d+)([eE][+-]?\d+)?|[+-]?\d+[eE][+-]?\d+|[+-]?\.?inf|\.?nan", re.IGNORECASE)
 _WORDS = {"true": True, "false": False, "null": None, "none": None, "~": None}
 _RANGE = re.compile(r"(\d+):(\d+)")
 

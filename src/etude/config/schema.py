@@ -279,9 +279,7 @@ def describe(annotation: Any) -> str:
     }
     if container in words:
         return words[container]
-    return (
-        "a mapping" if dataclasses.is_dataclass(container) else getattr(container, "__name__", str(container))
-    )
+    return "a mapping" if dataclasses.is_dataclass(container) else getattr(container, "__name__", str(container))
 
 
 def _choices(cls: Any) -> dict[str, Any] | None:

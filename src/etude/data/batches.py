@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from etude.data.pictures import PictureReader
-from etude.data.table import FrameTable
+from etude.data.table import FrameTable, Rows
 
 __all__ = ["Batch", "BatchSource"]
 
@@ -44,7 +45,7 @@ class BatchSource:
         self._tasks = list(tasks)
         self._squeeze = squeeze
 
-    def batch(self, rows: np.ndarray) -> Batch:
+    def batch(self, rows: Rows) -> Batch:
         """The batch of samples that start at these rows.
 
         Returns:
@@ -66,16 +67,16 @@ class BatchSource:
         batch["task"] = [self._tasks[index] for index in batch["task_index"].tolist()]
         return batch
 
-    def unpadded(self, key: str, rows: np.ndarray) -> int:
+    def unpadded(self, key: str, rows: Rows) -> int:
         """How many frames in these rows' windows lie inside their episodes."""
         return int((~self._padding(key, rows)).sum())
 
-    def _values(self, key: str, column: torch.Tensor, rows: np.ndarray) -> torch.Tensor:
+    def _values(self, key: str, column: torch.Tensor, rows: Rows) -> torch.Tensor:
         if key not in self._deltas:
             return column[torch.from_numpy(rows)]
         return column[torch.from_numpy(self._window(key, rows))]
 
-    def _frames(self, key: str, rows: np.ndarray) -> torch.Tensor:
+    def _frames(self, key: str, rows: Rows) -> torch.Tensor:
         if key not in self._deltas:
             frames = self._pictures[key].read(rows)
         else:
@@ -86,10 +87,10 @@ class BatchSource:
                 frames = frames.squeeze(1)
         return frames
 
-    def _window(self, key: str, rows: np.ndarray) -> np.ndarray:
+    def _window(self, key: str, rows: Rows) -> Rows:
         wanted = rows[:, None] + self._deltas[key][None, :]
         return np.clip(wanted, self.table.episode_start[rows, None], self.table.episode_end[rows, None] - 1)
 
-    def _padding(self, key: str, rows: np.ndarray) -> np.ndarray:
+    def _padding(self, key: str, rows: Rows) -> npt.NDArray[np.bool_]:
         wanted = rows[:, None] + self._deltas[key][None, :]
         return (wanted < self.table.episode_start[rows, None]) | (wanted >= self.table.episode_end[rows, None])

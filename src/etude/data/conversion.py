@@ -44,13 +44,9 @@ def convert(root: Path | str, output: Path | str | None = None, progress: Progre
         raise DatasetError(f"{root} is a dataset of format {version}, not {V21}", hint=hint)
     target = Path(output) if output else root.resolve().with_name(f"{root.resolve().name}-v30")
     if target.exists():
-        raise DatasetError(
-            f"{target} exists already", hint="choose another folder with --output, or remove it"
-        )
+        raise DatasetError(f"{target} exists already", hint="choose another folder with --output, or remove it")
     if target.resolve().is_relative_to(root.resolve()):
-        raise DatasetError(
-            f"{target} lies inside the dataset itself", hint="choose a folder outside with --output"
-        )
+        raise DatasetError(f"{target} lies inside the dataset itself", hint="choose a folder outside with --output")
     assert_sound(check_dataset(root, progress=progress))
     with atomic_directory(target) as new:
         _rewrite(root, new, progress)

@@ -11,9 +11,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 __all__ = ["BatchOrder", "Position", "Share"]
+
+type Rows = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ class Share:
             global batch is the mean over its samples. 1.0 except at the end of an epoch; 0.0 for a filler.
     """
 
-    rows: np.ndarray
+    rows: Rows
     weight: float
 
 
@@ -52,7 +55,7 @@ class BatchOrder:
 
     def __init__(
         self,
-        rows: np.ndarray,
+        rows: Rows,
         *,
         seed: int,
         share_size: int,
@@ -90,7 +93,7 @@ class BatchOrder:
         """Whether the batch of this step is an epoch's first."""
         return self.position(step).sample == 0
 
-    def rows_of(self, step: int) -> np.ndarray:
+    def rows_of(self, step: int) -> Rows:
         """All rows of the global batch, which is shorter at the end of an epoch."""
         place = self.position(step)
         return self._permutation(place.epoch)[place.sample : place.sample + self.global_batch]
@@ -105,7 +108,8 @@ class BatchOrder:
             return Share(rows[:1], 0.0)
         return Share(mine, len(mine) * self.shares / len(rows))
 
-    def _make_permutation(self, epoch: int) -> np.ndarray:
+    def _make_permutation(self, epoch: int) -> Rows:
         words = np.random.SeedSequence([self._seed, epoch]).generate_state(1, dtype=np.uint64)
         generator = torch.Generator().manual_seed(int(words[0]))
-        return self._rows[torch.randperm(self.num_samples, generator=generator).numpy()]
+        rows: Rows = self._rows[torch.randperm(self.num_samples, generator=generator).numpy()]
+        return rows

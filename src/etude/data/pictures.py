@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from etude.data.table import FrameTable
+from etude.data.table import FrameTable, Rows
 from etude.errors import DatasetError
 
 __all__ = ["ImageColumn", "InMemory", "PictureReader", "VideoFiles"]
@@ -32,7 +32,7 @@ CHUNK = 64  # frames decoded by one call when a whole video is read
 class PictureReader(Protocol):
     """Frames of one camera."""
 
-    def read(self, rows: np.ndarray) -> torch.Tensor:
+    def read(self, rows: Rows) -> torch.Tensor:
         """Frames `(len(rows), channels, height, width)`: uint8, or float32 for depth."""
         ...
 
@@ -73,7 +73,7 @@ class VideoFiles:
         self._depth = _depth_decoder(meta, key, depth_unit)
         self._pool = ThreadPoolExecutor(max(1, threads), thread_name_prefix="etude-decode")
 
-    def read(self, rows: np.ndarray) -> torch.Tensor:
+    def read(self, rows: Rows) -> torch.Tensor:
         """Decode these rows; each video is opened by one thread and read forwards."""
         groups: dict[tuple[str, int], list[int]] = defaultdict(list)
         for place, row in enumerate(rows.tolist()):
@@ -89,7 +89,7 @@ class VideoFiles:
         assert frames is not None
         return frames
 
-    def files(self, rows: np.ndarray) -> Iterator[np.ndarray]:
+    def files(self, rows: Rows) -> Iterator[Rows]:
         """The rows split by video file, each part in the order of its frames."""
         by_path: dict[str, list[int]] = defaultdict(list)
         for row in rows.tolist():
@@ -97,7 +97,7 @@ class VideoFiles:
         for members in by_path.values():
             yield np.asarray(members)
 
-    def _decode_job(self, job: tuple[np.ndarray, np.ndarray]) -> torch.Tensor:
+    def _decode_job(self, job: tuple[Rows, Rows]) -> torch.Tensor:
         rows = job[1]
         times = np.asarray([self._start(int(self._episode[row])) + self._timestamps[row] for row in rows])
         order = np.argsort(times, kind="stable")
@@ -107,12 +107,17 @@ class VideoFiles:
         result[torch.from_numpy(order)] = decoded[torch.from_numpy(inverse)]
         return result
 
-    def _decode(self, path: Path, times: list[float], rows: np.ndarray) -> torch.Tensor:
+    def _decode(self, path: Path, times: list[float], rows: Rows) -> torch.Tensor:
         from lerobot.datasets.video_utils import decode_video_frames
 
         try:
             frames = decode_video_frames(
-                path, times, self._tolerance_s, self._backend, return_uint8=True, is_depth=self._depth is not None
+                path,
+                times,
+                self._tolerance_s,
+                self._backend,
+                return_uint8=True,
+                is_depth=self._depth is not None,
             )
         except Exception as error:
             episodes = sorted({int(self._episode[row]) for row in rows})
@@ -146,11 +151,11 @@ class ImageColumn:
         self._scale = _stored_depth_scale(meta, key, depth_unit)
         self._pool = ThreadPoolExecutor(max(1, threads), thread_name_prefix="etude-decode")
 
-    def read(self, rows: np.ndarray) -> torch.Tensor:
+    def read(self, rows: Rows) -> torch.Tensor:
         """Decode these rows."""
         return torch.stack(list(self._pool.map(self._decode, rows.tolist())))
 
-    def files(self, rows: np.ndarray) -> Iterator[np.ndarray]:
+    def files(self, rows: Rows) -> Iterator[Rows]:
         """The rows in parts, so that several threads can read them."""
         yield from np.array_split(rows, max(1, len(rows) // 1024))
 
@@ -181,7 +186,7 @@ class InMemory:
     def __init__(
         self,
         reader: VideoFiles | ImageColumn,
-        rows: np.ndarray,
+        rows: Rows,
         *,
         threads: int,
         advance: Callable[[int], None] | None = None,
@@ -191,7 +196,7 @@ class InMemory:
         self._place = np.full(int(rows.max()) + 1, -1, dtype=np.int64)
         self._place[rows] = np.arange(len(rows))
 
-        def fill(part: np.ndarray) -> None:
+        def fill(part: Rows) -> None:
             for chunk in np.array_split(part, max(1, -(-len(part) // CHUNK))):
                 decoded = reader._decode_job((chunk, chunk)) if isinstance(reader, VideoFiles) else reader.read(chunk)
                 self._frames[torch.from_numpy(self._place[chunk])] = decoded
@@ -202,7 +207,7 @@ class InMemory:
             for _ in pool.map(fill, reader.files(rows)):
                 pass
 
-    def read(self, rows: np.ndarray) -> torch.Tensor:
+    def read(self, rows: Rows) -> torch.Tensor:
         """A copy of these rows' frames."""
         return self._frames[torch.from_numpy(self._place[rows])]
 

@@ -5,14 +5,11 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Iterator
-from typing import Generic, TypeVar
 
 __all__ = ["Prefetcher"]
 
-T = TypeVar("T")
 
-
-class Prefetcher(Generic[T]):
+class Prefetcher[T]:
     """Runs `make(0), make(1), …` in a background thread and hands the results out in order.
 
     Use it as a context manager, so that the thread ends with the block. An error raised by `make` is raised again

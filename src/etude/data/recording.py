@@ -61,10 +61,7 @@ class RecordingPlan:
                 name: {"dtype": "float32", "shape": (len(names),), "names": list(names)}
                 for name, names in self.vectors.items()
             },
-            **{
-                name: {"dtype": "video", "shape": (*size, 3), "names": axes}
-                for name, size in self.cameras.items()
-            },
+            **{name: {"dtype": "video", "shape": (*size, 3), "names": axes} for name, size in self.cameras.items()},
             "next.reward": {"dtype": "float32", "shape": (1,), "names": None},
             "next.success": {"dtype": "bool", "shape": (1,), "names": None},
             "next.done": {"dtype": "bool", "shape": (1,), "names": None},
@@ -99,7 +96,7 @@ def write_dataset(
     if root.exists() and (not root.is_dir() or any(root.iterdir())):
         raise DatasetError(f"{root} exists already", hint="choose another --root, or remove it")
     seeds: list[int] = []
-    with atomic_directory(root) as temporary, _quick_tables():
+    with atomic_directory(root) as temporary, _quick_and_quiet():
         temporary.rmdir()  # LeRobot's writer insists on making it
         dataset = _create(temporary, repo_id, plan)
         try:
@@ -145,18 +142,20 @@ def _create(root: Path, repo_id: str, plan: RecordingPlan) -> Any:
 
 
 @contextlib.contextmanager
-def _quick_tables() -> Iterator[None]:
+def _quick_and_quiet() -> Iterator[None]:
     """Let LeRobot's writer write tables without going through every row to embed pictures.
 
     Pictures here are videos, so there is nothing to embed, and the walk takes most of the writing time. Its
-    progress bar, one an episode, is silenced too.
+    progress bar, one an episode, and the video encoder's reports are silenced too.
     """
+    import av.logging
     from datasets.utils import logging as datasets_logging
     from lerobot.datasets import dataset_writer
 
     embed = dataset_writer.embed_images
     bars = datasets_logging.is_progress_bar_enabled()
     dataset_writer.embed_images = lambda table: table
+    av.logging.set_libav_level(av.logging.ERROR)
     datasets_logging.disable_progress_bar()
     try:
         yield

@@ -115,9 +115,7 @@ def _cameras(layout: DatasetLayout) -> list[CameraSummary]:
     cameras = []
     for feature in (*layout.info.video_features, *layout.info.image_features):
         height, width = feature.height_width or (0, 0)
-        files = [
-            layout.root / file for file in files_of.get(feature.name, {}) if (layout.root / file).is_file()
-        ]
+        files = [layout.root / file for file in files_of.get(feature.name, {}) if (layout.root / file).is_file()]
         size = sum(file.stat().st_size for file in files)
         codec = _codec(feature, layout)
         cameras.append(CameraSummary(feature.name, height, width, feature.is_depth, codec, len(files), size))

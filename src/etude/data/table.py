@@ -8,15 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.dataset as pads
 import torch
 
 from etude.errors import DatasetError
 
-__all__ = ["FrameTable"]
+__all__ = ["FrameTable", "Rows"]
 
-Column = torch.Tensor | list[str] | pa.ChunkedArray
+type Rows = npt.NDArray[np.int64]
+type Column = torch.Tensor | list[str] | Any  # Any: pyarrow's ChunkedArray, which has no types
 
 
 @dataclass
@@ -31,9 +33,9 @@ class FrameTable:
     """
 
     columns: dict[str, Column]
-    episode_start: np.ndarray
-    episode_end: np.ndarray
-    episode: np.ndarray
+    episode_start: Rows
+    episode_end: Rows
+    episode: Rows
 
     def __len__(self) -> int:
         return len(self.episode)
@@ -63,14 +65,14 @@ class FrameTable:
         start, end = _episode_bounds(episode)
         return cls(columns, start, end, episode)
 
-    def rows_of(self, episodes: Sequence[int], drop_last: int = 0) -> np.ndarray:
+    def rows_of(self, episodes: Sequence[int], drop_last: int = 0) -> Rows:
         """Rows that may start a sample of these episodes, leaving out the last `drop_last` frames of each."""
         wanted = np.isin(self.episode, np.asarray(episodes))
         rows = np.flatnonzero(wanted)
         return rows[rows < self.episode_end[rows] - drop_last]
 
 
-def _episode_bounds(episode: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _episode_bounds(episode: Rows) -> tuple[Rows, Rows]:
     changes = np.flatnonzero(np.diff(episode)) + 1
     starts = np.concatenate(([0], changes)).astype(np.int64)
     ends = np.concatenate((changes, [len(episode)])).astype(np.int64)
@@ -95,7 +97,7 @@ def _column(values: pa.ChunkedArray, feature: dict[str, Any]) -> Column:
     return torch.from_numpy(_torch_kind(array).copy())
 
 
-def _torch_kind(array: np.ndarray) -> np.ndarray:
+def _torch_kind(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     # The types that torch.tensor() gives Python numbers, which is what LeRobot's reader returns.
     if array.dtype.kind == "f":
         return np.ascontiguousarray(array, dtype=np.float32)

@@ -36,9 +36,7 @@ def check_gpu() -> Finding:
         build = probe.facts["cuda_build"]
         fix = f"torch is built for CUDA {build}: update the driver, or look at CUDA_VISIBLE_DEVICES"
         return Finding("gpu", Status.WARNING, f"driver {driver}, but torch sees no device", fix, details)
-    found = (
-        "Apple GPU (--policy.device=mps)" if probe.facts["mps"] else "none: training runs on the processor"
-    )
+    found = "Apple GPU (--policy.device=mps)" if probe.facts["mps"] else "none: training runs on the processor"
     return Finding("gpu", Status.OK, found, details=details)
 
 
@@ -68,9 +66,7 @@ def check_decoders() -> Finding:
     details = {name: {"ok": probe.ok, **probe.facts, "error": probe.error} for name, probe in probes.items()}
     working = [name for name, probe in probes.items() if probe.ok]
     if not working:
-        return Finding(
-            "decoders", Status.PROBLEM, found, "sudo apt install ffmpeg, then etude doctor", details
-        )
+        return Finding("decoders", Status.PROBLEM, found, "sudo apt install ffmpeg, then etude doctor", details)
     if "torchcodec" not in working:
         fix = "sudo apt install ffmpeg (until then LeRobot decodes with PyAV, about half as fast)"
         return Finding("decoders", Status.WARNING, found, fix, details)
@@ -99,9 +95,7 @@ def check_rendering() -> Finding:
             for name in backends
         }
     )
-    found = "; ".join(
-        f"{name} {'works' if probe.ok else f'fails: {probe.error}'}" for name, probe in probes.items()
-    )
+    found = "; ".join(f"{name} {'works' if probe.ok else f'fails: {probe.error}'}" for name, probe in probes.items())
     details = {name: {"ok": probe.ok, "error": probe.error} for name, probe in probes.items()}
     working = [name for name in backends if probes[name].ok]
     if not working:

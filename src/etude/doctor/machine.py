@@ -32,16 +32,12 @@ def check_disk(here: Path | None = None) -> Finding:
         "/dev/shm": Path("/dev/shm"),
     }
     free = {name: gib for name, folder in places.items() if (gib := _free_gib(folder)) is not None}
-    found = ", ".join(
-        f"{gib:.1f} GiB free {'' if name == 'here' else 'in '}{name}" for name, gib in free.items()
-    )
+    found = ", ".join(f"{gib:.1f} GiB free {'' if name == 'here' else 'in '}{name}" for name, gib in free.items())
     details = {name: round(gib, 2) for name, gib in free.items()}
     if free["here"] < FREE_AT_ALL_GIB:
         return Finding("disk", Status.PROBLEM, found, "free some space: checkpoints would not fit", details)
     if free["here"] < FREE_HERE_GIB:
-        return Finding(
-            "disk", Status.WARNING, found, "free some space, or limit checkpoints: --keep_last=2", details
-        )
+        return Finding("disk", Status.WARNING, found, "free some space, or limit checkpoints: --keep_last=2", details)
     if free.get("/dev/shm", SHARED_MEMORY_GIB) < SHARED_MEMORY_GIB:
         fix = "more shared memory for loader workers: docker run --shm-size=8g, or --num_workers=0"
         return Finding("disk", Status.WARNING, found, fix, details)

@@ -13,9 +13,7 @@ from typing import Any
 
 __all__ = ["Probe", "run_probe"]
 
-_ANSWER = (
-    "import importlib, json, sys; print(json.dumps(importlib.import_module(sys.argv[1]).look(*sys.argv[2:])))"
-)
+_ANSWER = "import importlib, json, sys; print(json.dumps(importlib.import_module(sys.argv[1]).look(*sys.argv[2:])))"
 
 
 @dataclass(frozen=True)
@@ -33,9 +31,7 @@ class Probe:
     error: str = ""
 
 
-def run_probe(
-    name: str, *arguments: str, environment: Mapping[str, str] | None = None, timeout_s: float = 60
-) -> Probe:
+def run_probe(name: str, *arguments: str, environment: Mapping[str, str] | None = None, timeout_s: float = 60) -> Probe:
     """Call `look(*arguments)` of `etude.doctor.probes.NAME` in a new process and read what it returns."""
     command = [sys.executable, "-P", "-c", _ANSWER, f"etude.doctor.probes.{name}", *arguments]
     # A probe asks for no configured backend but its own, and never for the network.

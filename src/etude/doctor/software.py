@@ -52,9 +52,7 @@ def check_versions() -> Finding:
     found = ", ".join(f"{name} {version}" for name, version in versions.items())
     lacking = [name for name in ("torch", "lerobot") if name not in versions]
     if lacking:
-        found += (
-            f"; without {' and '.join(lacking)} nothing can be trained here (submitting jobs needs neither)"
-        )
+        found += f"; without {' and '.join(lacking)} nothing can be trained here (submitting jobs needs neither)"
         return Finding("libraries", Status.PROBLEM, found, INSTALL.format(extra="imitation"), versions)
     return Finding("libraries", Status.OK, found, details=versions)
 
@@ -84,11 +82,7 @@ def check_mlflow() -> Finding:
         found = "not installed: points go to metrics.jsonl in the run folder only"
         return Finding("mlflow", Status.WARNING, found, INSTALL.format(extra="tracking"))
     uri = os.environ.get("MLFLOW_TRACKING_URI")
-    where = (
-        f"server {_without_credentials(uri)} (MLFLOW_TRACKING_URI)"
-        if uri
-        else "mlflow.db, a local SQLite file"
-    )
+    where = f"server {_without_credentials(uri)} (MLFLOW_TRACKING_URI)" if uri else "mlflow.db, a local SQLite file"
     return Finding("mlflow", Status.OK, f"{version}, into {where}", details={"version": version})
 
 
@@ -106,13 +100,9 @@ def check_ffmpeg() -> Finding:
         found = "no ffmpeg program; torchcodec needs its libraries, PyAV brings its own"
         return Finding("ffmpeg", Status.WARNING, found, "sudo apt install ffmpeg")
     try:
-        printed = subprocess.run(
-            [program, "-version"], capture_output=True, text=True, timeout=20, check=False
-        ).stdout
+        printed = subprocess.run([program, "-version"], capture_output=True, text=True, timeout=20, check=False).stdout
     except (OSError, subprocess.SubprocessError) as error:
-        return Finding(
-            "ffmpeg", Status.WARNING, f"{program} does not run: {error}", "sudo apt install ffmpeg"
-        )
+        return Finding("ffmpeg", Status.WARNING, f"{program} does not run: {error}", "sudo apt install ffmpeg")
     words = printed.split()
     version = words[2] if len(words) > 2 else "of unknown version"
     return Finding("ffmpeg", Status.OK, f"{version} ({program})", details={"version": version})

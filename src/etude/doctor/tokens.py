@@ -35,9 +35,7 @@ def check_tokens() -> list[Finding]:
         ),
         _finding(
             "azure credentials",
-            _variables(
-                "AZURE_CLIENT_ID", "AZURE_TENANT_ID", "AZURE_CLIENT_SECRET", "AZURE_CLIENT_CERTIFICATE_PATH"
-            )
+            _variables("AZURE_CLIENT_ID", "AZURE_TENANT_ID", "AZURE_CLIENT_SECRET", "AZURE_CLIENT_CERTIFICATE_PATH")
             or _azure_login(),
             "Azure Machine Learning and Blob storage",
             "az login",
@@ -47,12 +45,8 @@ def check_tokens() -> list[Finding]:
 
 def _finding(name: str, source: str | None, purpose: str, how: str) -> Finding:
     if source:
-        return Finding(
-            name, Status.OK, f"present, from {source}", details={"present": True, "source": source}
-        )
-    return Finding(
-        name, Status.OK, f"absent; only needed for {purpose}", how, {"present": False, "source": None}
-    )
+        return Finding(name, Status.OK, f"present, from {source}", details={"present": True, "source": source})
+    return Finding(name, Status.OK, f"absent; only needed for {purpose}", how, {"present": False, "source": None})
 
 
 def _variables(*names: str) -> str | None:

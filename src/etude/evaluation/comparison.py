@@ -22,15 +22,12 @@ def compare(first: RolloutResult, second: RolloutResult, command: Sequence[str] 
     for key in ("type", "task", "max_steps"):
         if first.environment.get(key) != second.environment.get(key):
             raise UsageError(
-                f"the two evaluations differ in {key}: "
-                f"{first.environment.get(key)} and {second.environment.get(key)}",
+                f"the two evaluations differ in {key}: {first.environment.get(key)} and {second.environment.get(key)}",
                 hint="evaluate both again with the same --env.type, --env.task and --seed",
             )
     seeds = [episode.seed for episode in first.episodes]
     if seeds != [episode.seed for episode in second.episodes]:
-        raise UsageError(
-            "the two evaluations have different seeds", hint="evaluate both with the same --seed"
-        )
+        raise UsageError("the two evaluations have different seeds", hint="evaluate both with the same --seed")
     pairs = [(a.success, b.success) for a, b in zip(first.episodes, second.episodes, strict=True)]
     table = {
         "both": pairs.count((True, True)),

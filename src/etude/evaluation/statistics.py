@@ -71,9 +71,7 @@ def mcnemar_exact(only_first: int, only_second: int) -> float:
     return min(1.0, 2.0 * tail / float(2**differing))
 
 
-def paired_difference(
-    both: int, only_first: int, only_second: int, neither: int, confidence: float = 0.95
-) -> Interval:
+def paired_difference(both: int, only_first: int, only_second: int, neither: int, confidence: float = 0.95) -> Interval:
     """Difference of two success rates on the same episodes, second minus first.
 
     Newcombe's square-and-add interval from the two Wilson intervals, with the correlation of the pairs and

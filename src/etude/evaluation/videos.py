@@ -36,6 +36,7 @@ def write_video(path: Path, pictures: Sequence[npt.NDArray[Any]], fps: float) ->
         raise ValueError("a video needs at least one picture")
     av = require("av", extra="imitation")
     height, width = (size - size % 2 for size in pictures[0].shape[:2])  # the pixel format needs even sizes
+    av.logging.set_libav_level(av.logging.ERROR)  # the encoder would report each video on standard error
     held = [*pictures, *[pictures[-1]] * round(HOLD_S * fps)]
     with av.open(str(path), "w", options={"movflags": "faststart"}) as container:
         stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1000))

@@ -1,10 +1,10 @@
 """What lies inside a checkpoint: LeRobot's files, and beside them what an exact resume needs.
 
-    pretrained_model/    config.json, model.safetensors, processors, train_config.json: LeRobot reads and writes these
-    training_state/      optimizer, schedule, rng_state.safetensors, training_step.json: LeRobot's, too
-    training_state/etude.json              position in the data, best so far, meters, gradient scaler
-    training_state/randomness.json         random states of every process, exact
-    training_state/own_weights.safetensors the weights being trained, when `pretrained_model` holds their average
+pretrained_model/    config.json, model.safetensors, processors, train_config.json: LeRobot reads and writes these
+training_state/      optimizer, schedule, rng_state.safetensors, training_step.json: LeRobot's, too
+training_state/etude.json              position in the data, best so far, meters, gradient scaler
+training_state/randomness.json         random states of every process, exact
+training_state/own_weights.safetensors the weights being trained, when `pretrained_model` holds their average
 """
 
 from __future__ import annotations

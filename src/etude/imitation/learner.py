@@ -14,10 +14,10 @@ from torch import nn
 from etude.imitation.ema import NoAverage, WeightAverage
 from etude.imitation.shares import LossWeights, scaled_kl
 
-__all__ = ["Learner", "NotFinite", "Part", "StepResult"]
+__all__ = ["Learner", "NotFiniteError", "Part", "StepResult"]
 
 
-class NotFinite(Exception):
+class NotFiniteError(Exception):
     """The loss or its gradient is NaN or infinite; the weights were not touched."""
 
     def __init__(self, what: str) -> None:
@@ -84,7 +84,7 @@ class Learner:
         """Sum the gradients of all parts and step.
 
         Raises:
-            NotFinite: before anything was changed.
+            NotFiniteError: before anything was changed.
         """
         self.policy.train()
         loss, details = self._accumulate(parts)
@@ -126,17 +126,19 @@ class Learner:
     def _insist_on_finite(self, loss: torch.Tensor, grad_norm: Any) -> None:
         if not torch.isfinite(loss):
             self.optimizer.zero_grad()
-            raise NotFinite("loss")
+            raise NotFiniteError("loss")
         # With fp16 an infinite gradient is routine: the scaler skips that step and lowers its scale.
         if self.accelerator.scaler is None and not math.isfinite(float(grad_norm)):
             self.optimizer.zero_grad()
-            raise NotFinite("gradient")
+            raise NotFiniteError("gradient")
 
 
 def to_unit_range(batch: dict[str, Any]) -> dict[str, Any]:
     """Pictures from bytes to float32 in [0, 1]; everything else as it is."""
     return {
-        key: value.to(torch.float32) / 255.0 if isinstance(value, torch.Tensor) and value.dtype == torch.uint8 else value
+        key: value.to(torch.float32) / 255.0
+        if isinstance(value, torch.Tensor) and value.dtype == torch.uint8
+        else value
         for key, value in batch.items()
     }
 

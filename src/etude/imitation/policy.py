@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from etude.errors import CheckpointError, MissingExtraError, UsageError
+from etude.errors import CheckpointError, DatasetError, MissingExtraError, UsageError
 from etude.imitation.checkpoint import quiet
 
 __all__ = ["make_policy", "make_processors"]
@@ -29,8 +31,11 @@ def make_policy(config: Any, meta: Any, weights: Path | None) -> Any:
     if weights is not None:
         config.policy.pretrained_path = weights
     pretrained = config.policy.pretrained_path
+    _check_rewards(config.policy, meta)
     if pretrained is not None:
         _check_shapes(config.policy, meta, config.rename_map)
+    elif not config.policy.input_features:
+        config.policy.input_features = _inputs(config.policy, meta)
     try:
         with quiet():
             policy = lerobot_make_policy(cfg=config.policy, ds_meta=meta, rename_map=config.rename_map)
@@ -91,6 +96,35 @@ def _overrides(config: Any, policy: Any, meta: Any, device: str, *, keep_statist
     return {"preprocessor_overrides": before, "postprocessor_overrides": after}
 
 
+# These read the robot's state, the environment's and the cameras, and nothing else. Left in their config, another
+# vector of the dataset would be asked of every environment and robot later on; VQ-BeT even counts it as a token.
+READ_STANDARD_INPUTS = frozenset({"act", "diffusion", "pi0", "pi05", "pi0_fast", "smolvla", "tdmpc", "vqbet"})
+
+
+def _inputs(policy_config: Any, meta: Any) -> dict[str, Any]:
+    """What of the dataset the policy takes in; empty leaves the choice to LeRobot, which takes everything."""
+    from lerobot.configs import FeatureType
+    from lerobot.utils.constants import OBS_ENV_STATE, OBS_STATE
+    from lerobot.utils.feature_utils import dataset_to_policy_features
+
+    if policy_config.type not in READ_STANDARD_INPUTS:
+        return {}
+    features = dataset_to_policy_features(meta.features)
+    return {
+        key: feature
+        for key, feature in features.items()
+        if feature.type is FeatureType.VISUAL or key in (OBS_STATE, OBS_ENV_STATE)
+    }
+
+
+def _check_rewards(policy_config: Any, meta: Any) -> None:
+    if policy_config.reward_delta_indices is not None and "next.reward" not in meta.features:
+        raise DatasetError(
+            f"policy {policy_config.type} learns from rewards, and the dataset has no feature next.reward",
+            hint="record demonstrations with rewards (`etude data record` does), or choose --policy.type=act",
+        )
+
+
 def _check_shapes(policy_config: Any, meta: Any, rename_map: dict[str, str]) -> None:
     """The checkpoint's state and action must have the data's sizes; LeRobot would find out much later."""
     renamed = {rename_map.get(key, key): feature for key, feature in meta.features.items()}
@@ -100,7 +134,7 @@ def _check_shapes(policy_config: Any, meta: Any, rename_map: dict[str, str]) -> 
             raise CheckpointError(
                 f"the policy {policy_config.pretrained_path} needs {key!r}, which the dataset does not have "
                 f"(it has {', '.join(key for key in renamed if '.' in key or key == 'action')})",
-                hint="--rename_map='{\"DATASET_NAME\": \"POLICY_NAME\"}' renames the dataset's features",
+                hint='--rename_map=\'{"DATASET_NAME": "POLICY_NAME"}\' renames the dataset\'s features',
             )
         expected, given = tuple(feature.shape), tuple(renamed[key]["shape"])
         is_picture = renamed[key]["dtype"] in ("image", "video")
@@ -118,8 +152,6 @@ def _pads_vectors(policy_config: Any) -> bool:
 
 
 def _with_adapter(policy: Any, config: Any) -> Any:
-    import dataclasses
-
     from etude.extras import require
 
     require("peft", extra="imitation")
@@ -127,7 +159,8 @@ def _with_adapter(policy: Any, config: Any) -> Any:
 
 
 def _explain(error: Exception, policy_config: Any, pretrained: Any) -> Exception:
-    text = " ".join(str(error).split())
+    causes = list(_chain(error))
+    text = " ".join(str(causes[-1]).split())
     if isinstance(error, ImportError):
         return MissingExtraError(
             f"policy {policy_config.type} needs a library that is not installed: {text[:300]}",
@@ -136,12 +169,18 @@ def _explain(error: Exception, policy_config: Any, pretrained: Any) -> Exception
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
 
     hub = (HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled)
-    if isinstance(error, hub) or "couldn't connect" in text or "not a valid model identifier" in text:
+    unreachable = (
+        "couldn't connect",
+        "not a valid model identifier",
+        "OfflineModeIsEnabled",
+        "outgoing traffic",
+    )
+    if any(isinstance(cause, hub) or any(sign in str(cause) for sign in unreachable) for cause in causes):
         return CheckpointError(
             f"policy {policy_config.type} downloads weights from the Hugging Face hub, which cannot be reached "
             f"or refused: {text[:300]}",
-            hint="allow the download (network, HF_HUB_OFFLINE unset; `export HF_TOKEN=...` for gated models), "
-            "or point the policy at local files",
+            hint="allow the download (network, HF_HUB_OFFLINE unset; `export HF_TOKEN=...` for gated models), or "
+            "point the policy at local folders: " + ", ".join(_hub_names(policy_config)),
         )
     if "urlopen" in text:
         return CheckpointError(
@@ -151,3 +190,21 @@ def _explain(error: Exception, policy_config: Any, pretrained: Any) -> Exception
     if pretrained is not None:
         return CheckpointError(f"the weights in {pretrained} do not fit: {text[:400]}")
     return UsageError(f"policy {policy_config.type} refuses this data or config: {text[:400]}")
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """The error, and those that led to it."""
+    current: BaseException | None = error
+    while current is not None:
+        yield current
+        current = current.__cause__ or current.__context__
+
+
+def _hub_names(policy_config: Any) -> list[str]:
+    """Flags of the policy whose values are names on the hub."""
+    names = [
+        field.name
+        for field in dataclasses.fields(policy_config)
+        if isinstance(value := getattr(policy_config, field.name), str) and value.count("/") == 1 and " " not in value
+    ]
+    return [f"--policy.{name}=DIR" for name in names] or ["--policy.path=DIR"]

@@ -22,7 +22,8 @@ def choose_precision(asked: str, policy_config: Any) -> str:
     if asked not in PRECISIONS:
         close = nearest(asked, PRECISIONS)
         raise UsageError(
-            f"unknown precision {asked!r}", hint=f"allowed: {', '.join(PRECISIONS)}" + (f"; nearest: {close[0]}" if close else "")
+            f"unknown precision {asked!r}",
+            hint=f"allowed: {', '.join(PRECISIONS)}" + (f"; nearest: {close[0]}" if close else ""),
         )
     if asked != "auto":
         return asked

@@ -34,7 +34,12 @@ def capture() -> dict[str, Any]:
     assert name == "MT19937"
     state: dict[str, Any] = {
         "python": {"version": version, "words": list(words), "gauss": gauss},
-        "numpy": {"keys": [int(key) for key in keys], "place": place, "has_gauss": has_gauss, "cached": cached},
+        "numpy": {
+            "keys": [int(key) for key in keys],
+            "place": place,
+            "has_gauss": has_gauss,
+            "cached": cached,
+        },
         "torch": _hex(torch.get_rng_state()),
     }
     if torch.cuda.is_available():

@@ -20,7 +20,7 @@ from etude.runs.checkpoints import Checkpoint
 from etude.runs.folder import RunFolder
 from etude.runs.manifest import RunManifest
 from etude.runs.metrics import MetricRecord, truncate_after
-from etude.tracking import NullTracker, Tracker, TrackingSettings, open_tracking
+from etude.tracking import NullTracker, Tracker, TrackingSettings, open_tracking, redact_tree
 
 __all__ = ["Display", "Result", "train"]
 
@@ -148,7 +148,7 @@ def _open_run(
     manifest = run.manifest()
     if not resume:
         return run, manifest, None, []
-    manifest.config = encode(settings)
+    manifest.config = redact_tree(encode(settings))
     checkpoint, notes = _newest(run, step)
     if processes.is_main:
         truncate_after(run.metrics_path, checkpoint.step if checkpoint else -1)
@@ -159,7 +159,7 @@ def _open_run(
 
 def _new_manifest(settings: TrainSettings, command: list[str]) -> RunManifest:
     config = settings.lerobot
-    manifest = RunManifest("imitation", str(config.job_name), command, encode(settings))
+    manifest = RunManifest("imitation", str(config.job_name), redact_tree(command), redact_tree(encode(settings)))
     manifest.steps = {"planned": config.steps, "done": 0}
     if config.policy.pretrained_path is not None:
         manifest.lineage["policy"] = str(config.policy.pretrained_path)
@@ -223,7 +223,7 @@ def _describe(manifest: RunManifest, settings: TrainSettings, data: TrainingData
         "train_episodes": split.train,
         "val_episodes": split.val,
     }
-    policy = session.learner.policy
+    policy: Any = session.learner.policy
     manifest.policy = {
         "type": config.policy.type,
         "parameters": sum(parameter.numel() for parameter in policy.parameters()),
@@ -232,14 +232,12 @@ def _describe(manifest: RunManifest, settings: TrainSettings, data: TrainingData
         "outputs": {name: list(feature.shape) for name, feature in policy.config.output_features.items()},
     }
     manifest.machine |= {"device": str(session.processes.device), "processes": session.processes.world}
-    manifest.config = encode(settings)
+    manifest.config = redact_tree(encode(settings))
     manifest.steps = {"planned": config.steps, "done": session.state.step}
     manifest.status = "running"
 
 
-def _open_tracker(
-    run: RunFolder, manifest: RunManifest, settings: TrainSettings, processes: Processes
-) -> Tracker:
+def _open_tracker(run: RunFolder, manifest: RunManifest, settings: TrainSettings, processes: Processes) -> Tracker:
     if not processes.is_main:
         return NullTracker()
     tracking = TrackingSettings.build(settings.options, settings.lerobot.wandb)
@@ -283,6 +281,8 @@ class _Ending:
         outcome, manifest = self.outcome, self._manifest
         ended_well = {"finished": "finished", "early": "finished", "stopped": "stopped"}
         status = ended_well[outcome.status] if outcome is not None else "failed"
+        if status == "finished":
+            self._publish()
         self.tracker.close(status)  # type: ignore[arg-type]
         if not self._processes.is_main:
             return
@@ -290,10 +290,17 @@ class _Ending:
         if outcome is not None:
             manifest.steps["done"] = outcome.step
             manifest.summary["stopped_early"] = outcome.status == "early"
-        manifest.summary["wall_s"] = round(
-            manifest.summary.get("wall_s", 0.0) + time.monotonic() - self._began, 1
-        )
+        manifest.summary["wall_s"] = round(manifest.summary.get("wall_s", 0.0) + time.monotonic() - self._began, 1)
         try:
             manifest.save(self._run.manifest_path)
         except OSError as error:  # a full disk must not hide the error that ended the run
             logger.warning("cannot write %s: %s", self._run.manifest_path, error.strerror)
+
+    def _publish(self) -> None:
+        """Hand the tracker the policy that is worth keeping: the best, else the last."""
+        store = self._run.checkpoints
+        for name in ("best", "last"):
+            checkpoint = store.named(name)
+            if checkpoint is not None:
+                self.tracker.artifact(checkpoint.pretrained_model, f"checkpoints/{name}")
+                return

@@ -96,7 +96,9 @@ def open_session(
     wanted = [key for key in meta.camera_keys if key in camera_names(policy.config, config.rename_map)]
     steps_left = max(0, config.steps - state.step)
     windows = _delta_indices(policy.config, meta)
-    reads = steps_left * order.global_batch // processes.world * max((len(windows.get(k, [0])) for k in wanted), default=0)
+    reads = (
+        steps_left * order.global_batch // processes.world * max((len(windows.get(k, [0])) for k in wanted), default=0)
+    )
     demonstrations.open_pictures(wanted, _picture_settings(config, options, reads), progress)
     source = demonstrations.source(windows)
     return Session(
@@ -147,14 +149,14 @@ def camera_names(policy_config: Any, rename_map: dict[str, str]) -> set[str]:
     return wanted | {given for given, renamed in rename_map.items() if renamed in wanted}
 
 
-def _make_learner(
-    config: Any, options: TrainOptions, processes: Processes, policy: Any, preprocessor: Any
-) -> Learner:
+def _make_learner(config: Any, options: TrainOptions, processes: Processes, policy: Any, preprocessor: Any) -> Learner:
     from lerobot.optim.factory import make_optimizer_and_scheduler
 
     optimizer, schedule = make_optimizer_and_scheduler(config, policy)
     if isinstance(optimizer, dict):
-        raise DatasetError(f"policy {config.policy.type} needs several optimizers and is not trained from demonstrations")
+        raise DatasetError(
+            f"policy {config.policy.type} needs several optimizers and is not trained from demonstrations"
+        )
     average = WeightAverage(policy, options.ema.decay) if options.ema.enable else NoAverage()
     model, optimizer = processes.accelerator.prepare(policy, optimizer)
     return Learner(
@@ -192,13 +194,16 @@ def _make_order(
     if start.sample >= len(rows):
         start = Position(start.epoch + 1, 0)
     state.global_batch, state.world = global_batch, processes.world
-    return BatchOrder(
-        rows, seed=seed, share_size=config.batch_size, shares=shares, start=start, first_step=state.step
-    )
+    return BatchOrder(rows, seed=seed, share_size=config.batch_size, shares=shares, start=start, first_step=state.step)
 
 
 def _make_validation(
-    config: Any, demonstrations: Demonstrations, source: BatchSource, policy: Any, processes: Processes, seed: int
+    config: Any,
+    demonstrations: Demonstrations,
+    source: BatchSource,
+    policy: Any,
+    processes: Processes,
+    seed: int,
 ) -> Validation | None:
     if not demonstrations.split.val or config.eval_steps <= 0:
         return None

@@ -15,7 +15,7 @@ from etude.errors import TrainingError
 from etude.imitation import randomness
 from etude.imitation.checkpoint import write_checkpoint
 from etude.imitation.interruption import Interruption
-from etude.imitation.learner import NotFinite, Part
+from etude.imitation.learner import NotFiniteError, Part
 from etude.imitation.session import Session
 from etude.imitation.watch import Watch
 from etude.runs.checkpoints import Checkpoint
@@ -154,14 +154,25 @@ class Trainer:
             ]
         try:
             result = session.learner.update(parts)
-        except NotFinite as error:
+        except NotFiniteError as error:
             raise self._not_finite(error, parts) from error
+        except torch.cuda.OutOfMemoryError as error:
+            raise TrainingError(
+                f"the device ran out of memory at step {step + 1}: {str(error).splitlines()[0]}",
+                hint="halve --batch_size and double --gradient_accumulation_steps, or add --precision=bf16",
+            ) from error
+        except (RuntimeError, TypeError, ValueError, LookupError, AttributeError) as error:
+            raise TrainingError(
+                f"policy {session.config.policy.type} failed at step {step + 1}: "
+                f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else 'no message'}",
+                hint="does the policy fit the data (`etude data info`)? --log_level=DEBUG shows where it failed",
+            ) from error
         samples = len(session.order.rows_of(step))
         self.state.step = step + 1
         session.meters.add(result, samples=samples, waited_s=waited_s)
         self._listener.step(self.state.step)
 
-    def _not_finite(self, error: NotFinite, parts: list[Part]) -> TrainingError:
+    def _not_finite(self, error: NotFiniteError, parts: list[Part]) -> TrainingError:
         episodes = sorted({int(episode) for part in parts for episode in part.batch["episode_index"]})
         good = self._saved or self._run.checkpoints.named("last")
         where = f"the last good checkpoint is {good.path}" if good else "no checkpoint was saved before it"
@@ -180,7 +191,9 @@ class Trainer:
     def _log_training(self) -> None:
         session = self.session
         found = session.meters.read()
-        shared = session.processes.sum(torch.tensor(list(found.values()), dtype=torch.float64)) / session.processes.world
+        shared = (
+            session.processes.sum(torch.tensor(list(found.values()), dtype=torch.float64)) / session.processes.world
+        )
         metrics = dict(zip(found, shared.tolist(), strict=True))
         place = session.order.position(self.state.step)
         metrics |= {
@@ -269,7 +282,7 @@ class Trainer:
 
     def _is_regular(self, step: int) -> bool:
         every = self.session.config.save_freq
-        return every > 0 and step % every == 0
+        return bool(every > 0 and step % every == 0)
 
 
 def _timed(batches: Prefetcher[list[Part]]) -> Iterator[tuple[list[Part], float]]:

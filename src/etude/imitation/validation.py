@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from etude.data.batches import BatchSource
+from etude.data.table import Rows
 from etude.imitation import randomness
 from etude.imitation.learner import Learner, numbers
 from etude.imitation.shares import OVER_SAMPLES, averages_frames, scaled_kl
@@ -33,7 +34,7 @@ class Validation:
     def __init__(
         self,
         source: BatchSource,
-        rows: np.ndarray,
+        rows: Rows,
         *,
         batch_size: int,
         seed: int,
@@ -71,11 +72,11 @@ class Validation:
         sums = self._reduce(torch.tensor([totals[name] for name in names], dtype=torch.float64))
         return dict(zip(names, sums.tolist(), strict=True))
 
-    def _frames(self, rows: np.ndarray) -> int:
+    def _frames(self, rows: Rows) -> int:
         return self._source.unpadded("action", rows)
 
 
-def spread(rows: np.ndarray, most: int) -> np.ndarray:
+def spread(rows: Rows, most: int) -> Rows:
     """At most `most` of the rows, evenly spread; 0 means all."""
     if most <= 0 or len(rows) <= most:
         return rows

@@ -103,9 +103,7 @@ def _read_config(location: PolicyLocation, device: str, overrides: Mapping[str, 
         check_policy_name(raw["type"])
         _check_overrides(raw["type"], overrides)
     changes = [f"--device={device}", *(f"--{key}={_spell(value)}" for key, value in overrides.items())]
-    config = _from_lerobot(
-        location, lambda: PreTrainedConfig.from_pretrained(location.name, cli_overrides=changes)
-    )
+    config = _from_lerobot(location, lambda: PreTrainedConfig.from_pretrained(location.name, cli_overrides=changes))
     config.pretrained_path = Path(location.name) if location.folder else location.name
     return config
 
@@ -159,9 +157,7 @@ def _build_peft(location: PolicyLocation, config: Any, policy_class: Any) -> Any
     return _from_lerobot(location, build)
 
 
-def _processors(
-    location: PolicyLocation, config: Any, device: str, rename_map: Mapping[str, str]
-) -> tuple[Any, Any]:
+def _processors(location: PolicyLocation, config: Any, device: str, rename_map: Mapping[str, str]) -> tuple[Any, Any]:
     from lerobot.policies.factory import make_pre_post_processors
 
     overrides: dict[str, Any] = {"device_processor": {"device": device}}
@@ -173,9 +169,7 @@ def _processors(
         overrides["rename_observations_processor"] = {"rename_map": dict(rename_map)}
     both: tuple[Any, Any] = _from_lerobot(
         location,
-        lambda: make_pre_post_processors(
-            config, pretrained_path=location.name, preprocessor_overrides=overrides
-        ),
+        lambda: make_pre_post_processors(config, pretrained_path=location.name, preprocessor_overrides=overrides),
     )
     return both
 
@@ -204,9 +198,7 @@ def _from_lerobot[T](location: PolicyLocation, load: Callable[[], T]) -> T:
             hint="make setup, or pip install the library it names",
         ) from error
     except RuntimeError as error:
-        raise CheckpointError(
-            f"the weights in {location.name} do not fit its config: {_brief(error)}"
-        ) from error
+        raise CheckpointError(f"the weights in {location.name} do not fit its config: {_brief(error)}") from error
     except (DecodingError, ParsingError, ValueError, TypeError, KeyError, OSError) as error:
         raise CheckpointError(f"{location.name} cannot be loaded: {_brief(error)}") from error
 

@@ -82,9 +82,7 @@ def _read(folder: Path, recipe: Recipe) -> Journal | None:
         raise RunFolderError(f"{file} is not readable", hint="choose another folder with --output") from error
     if found != recipe:
         theirs = asdict(found)
-        different = [
-            f"{name} {theirs[name]}" for name, value in asdict(recipe).items() if theirs[name] != value
-        ]
+        different = [f"{name} {theirs[name]}" for name, value in asdict(recipe).items() if theirs[name] != value]
         raise RunFolderError(
             f"{folder} holds a quickstart with {', '.join(different)}",
             hint="choose another folder with --output",

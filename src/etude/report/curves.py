@@ -91,9 +91,7 @@ def _train_first(name: str) -> tuple[int, str]:
 
 
 def _chart(key: str, names: list[str], runs: Sequence[RunView]) -> Chart:
-    known = _KNOWN.get(
-        key, _Known(_PART_TITLES.get(key, _title(key)), unit="%" if key.endswith("percent") else "")
-    )
+    known = _KNOWN.get(key, _Known(_PART_TITLES.get(key, _title(key)), unit="%" if key.endswith("percent") else ""))
     scale = 100.0 if known.unit == "%" and not key.endswith("percent") else 1.0
     series: list[dict[str, Any]] = []
     for number, run in enumerate(runs):
@@ -150,14 +148,11 @@ def _in_words(item: dict[str, Any], unit: str) -> str:
         return percent(value / 100, 1) if unit == "%" else significant(value)
 
     return (
-        f"{item['label']}: from {shown(first)} to {shown(last)} at step {end}, "
-        f"lowest {shown(low[1])} at step {low[0]}"
+        f"{item['label']}: from {shown(first)} to {shown(last)} at step {end}, lowest {shown(low[1])} at step {low[0]}"
     )
 
 
 def _title(name: str) -> str:
     words = name.removeprefix("system/").replace("/", " ").replace("_", " ").strip()
-    words = (
-        words.replace("cpu", "CPU").replace("gpu", "GPU").replace(" gib", ", GiB").replace(" percent", ", %")
-    )
+    words = words.replace("cpu", "CPU").replace("gpu", "GPU").replace(" gib", ", GiB").replace(" percent", ", %")
     return words[:1].upper() + words[1:]

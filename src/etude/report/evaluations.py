@@ -65,9 +65,7 @@ def rollout_view(item: Evaluation, embedder: Embedder) -> RolloutView:
     for name in names[:MOST_VIDEOS]:
         episode = by_video.get(name)
         outcome = "" if episode is None else ("success" if episode.success else "failure")
-        caption = (
-            Path(name).stem if episode is None else f"seed {episode.seed}: {outcome}, {episode.length} steps"
-        )
+        caption = Path(name).stem if episode is None else f"seed {episode.seed}: {outcome}, {episode.length} steps"
         view.videos.append((caption, embedder.embed(item.folder, name)))
     return view
 
@@ -162,9 +160,7 @@ def _plot_words(name: str) -> tuple[str, str]:
     title, about = _PLOTS.get(kind or stem, (stem.replace("_", " ").capitalize(), f"Plot {stem}"))
     number = episode.rpartition("_")[2]
     return (
-        (f"{title}, episode {int(number)}", f"{about}, episode {int(number)}")
-        if number.isdigit()
-        else (title, about)
+        (f"{title}, episode {int(number)}", f"{about}, episode {int(number)}") if number.isdigit() else (title, about)
     )
 
 

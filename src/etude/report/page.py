@@ -42,9 +42,7 @@ class WrittenReport:
     problems: list[str]
 
 
-def write_report(
-    roots: Sequence[Path], output: Path | None = None, media_budget: int = 40_000_000
-) -> WrittenReport:
+def write_report(roots: Sequence[Path], output: Path | None = None, media_budget: int = 40_000_000) -> WrittenReport:
     """Write a page about these runs.
 
     Args:

@@ -149,9 +149,7 @@ def _figures(view: RunView) -> list[Figure]:
     if low := lowest(view.curves.get("val/loss", [])):
         figures.append(Figure("Best validation loss", significant(low[1]), f"at step {count(low[0])}"))
     if training := finite(view.curves.get("train/loss", [])):
-        figures.append(
-            Figure("Training loss", significant(training[-1][1]), f"from {significant(training[0][1])}")
-        )
+        figures.append(Figure("Training loss", significant(training[-1][1]), f"from {significant(training[0][1])}"))
     planned = view.manifest.steps.get("planned")
     of = f"of {count(planned)} planned" if planned and planned != view.steps_done else "all that were planned"
     figures.append(Figure("Steps", count(view.steps_done), of if planned else ""))
@@ -172,9 +170,7 @@ def _facts(view: RunView) -> Facts:
     facts = [
         (
             "Kind",
-            {"imitation": "imitation learning", "rl": "reinforcement learning"}.get(
-                manifest.kind, manifest.kind
-            ),
+            {"imitation": "imitation learning", "rl": "reinforcement learning"}.get(manifest.kind, manifest.kind),
         ),
         ("Policy", policy_type(view)),
         ("Parameters", count(manifest.policy["parameters"]) if manifest.policy.get("parameters") else ""),
@@ -200,9 +196,7 @@ def _facts(view: RunView) -> Facts:
 def compact_steps(steps: Any) -> str:
     """`step 4,000, step 8,000`."""
     values = steps if isinstance(steps, list) else [steps]
-    return ", ".join(
-        f"step {count(value)}" if isinstance(value, (int, float)) else str(value) for value in values
-    )
+    return ", ".join(f"step {count(value)}" if isinstance(value, (int, float)) else str(value) for value in values)
 
 
 def _shapes(features: Any) -> str:
@@ -242,11 +236,7 @@ def _dataset(view: RunView) -> Facts:
     episodes = dataset.get("episodes")
     total = len(episodes) if isinstance(episodes, list) else episodes
     known = {"repo_id", "root", "fingerprint", "episodes", "frames", "fps", "train_episodes", "val_episodes"}
-    others = [
-        (_words(key), _short(value))
-        for key, value in dataset.items()
-        if key not in known and value is not None
-    ]
+    others = [(_words(key), _short(value)) for key, value in dataset.items() if key not in known and value is not None]
     facts = [
         ("Name", str(dataset.get("repo_id") or "")),
         ("Folder", str(dataset.get("root") or "")),
@@ -298,9 +288,7 @@ def _commands(view: RunView, path: str) -> list[tuple[str, str]]:
         commands.append((about, f"git checkout {commit}"))
     if manifest.command:
         commands.append(("The run, as it was typed", shlex.join(map(str, manifest.command))))
-    commands.append(
-        ("The same settings, resolved, from this folder", f"etude train --config={path}/run.json")
-    )
+    commands.append(("The same settings, resolved, from this folder", f"etude train --config={path}/run.json"))
     if manifest.status != "finished":
         commands.append(("Continue it where it stopped", f"etude train --resume {path}"))
     for item in view.evaluations:
@@ -313,14 +301,8 @@ def _commands(view: RunView, path: str) -> list[tuple[str, str]]:
 
 def _evaluate_command(view: RunView, path: str) -> str:
     environment = view.manifest.config.get("env") or {}
-    flags = [
-        f"--env.{key}={shlex.quote(str(environment[key]))}"
-        for key in ("type", "task")
-        if environment.get(key)
-    ]
-    return " ".join(
-        [f"etude evaluate --policy.path={path}", *(flags or ["--env.type=ENVIRONMENT"]), "--episodes=50"]
-    )
+    flags = [f"--env.{key}={shlex.quote(str(environment[key]))}" for key in ("type", "task") if environment.get(key)]
+    return " ".join([f"etude evaluate --policy.path={path}", *(flags or ["--env.type=ENVIRONMENT"]), "--episodes=50"])
 
 
 def _dataset_root(view: RunView) -> str:

@@ -15,7 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from etude.errors import CheckpointError, StorageError
-from etude.runs.atomic import TEMPORARY_PREFIX, atomic_directory, remove_leftovers, replace_symlink, write_json
+from etude.runs.atomic import (
+    TEMPORARY_PREFIX,
+    atomic_directory,
+    remove_leftovers,
+    replace_symlink,
+    write_json,
+)
 
 __all__ = ["Checkpoint", "CheckpointStore"]
 

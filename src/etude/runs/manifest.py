@@ -19,6 +19,7 @@ from etude.runs.atomic import write_json
 __all__ = ["RunManifest", "git_state", "package_versions"]
 
 SCHEMA = 1
+DECIDING = ("etude", "lerobot", "torch", "torchvision", "torchcodec", "accelerate", "numpy")
 
 
 @dataclass
@@ -50,8 +51,8 @@ class RunManifest:
     lineage: dict[str, Any] = field(default_factory=dict)
     tracking: dict[str, Any] = field(default_factory=dict)
     git: dict[str, Any] = field(default_factory=lambda: git_state(Path.cwd()))
-    packages: dict[str, str] = field(default_factory=lambda: package_versions())
-    machine: dict[str, Any] = field(default_factory=lambda: _machine())
+    packages: dict[str, str] = field(default_factory=lambda: package_versions(DECIDING))
+    machine: dict[str, Any] = field(default_factory=lambda: {**_machine()})
     summary: dict[str, Any] = field(default_factory=dict)
 
     def save(self, path: Path) -> None:
@@ -92,9 +93,7 @@ def git_state(folder: Path) -> dict[str, Any]:
         return {}
 
 
-def package_versions(
-    names: tuple[str, ...] = ("etude", "lerobot", "torch", "torchvision", "torchcodec", "accelerate", "numpy"),
-) -> dict[str, str]:
+def package_versions(names: tuple[str, ...]) -> dict[str, str]:
     """Versions of the installed packages that decide a result."""
     versions = {"python": platform.python_version()}
     for name in names:

@@ -12,6 +12,8 @@ from etude.simulation.rendering import choose_backend
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+__all__ = ["Aloha", "create", "info", "offers", "tasks"]
+
 DEFAULT_TASK = "AlohaInsertion-v0"
 MAX_STEPS = 400
 STATE, IMAGES = "observation.state", "observation.images."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import multiprocessing
+import warnings
 from collections import deque
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
@@ -76,9 +77,7 @@ def check_expert(spec: EnvironmentSpec) -> EnvironmentSpec:
     return resolved
 
 
-def demonstrate(
-    spec: EnvironmentSpec, episodes: int, seed: int = 0, processes: int = 1
-) -> Iterator[Demonstration]:
+def demonstrate(spec: EnvironmentSpec, episodes: int, seed: int = 0, processes: int = 1) -> Iterator[Demonstration]:
     """Yield `episodes` successful demonstrations; the same ones whatever `processes` is.
 
     Attempts that fail are left out. Each has its own randomised initial state, from `demonstration_seed`.
@@ -158,5 +157,7 @@ def _actor(spec: EnvironmentSpec) -> tuple[MetaWorld, Any]:
         environment = catalog.create(spec)
         assert isinstance(environment, MetaWorld)
         experts = require("metaworld.policies", extra="sim").ENV_POLICY_MAP
+        # The experts ask for more than the environment allows, by design; actions are clipped.
+        warnings.filterwarnings("ignore", message=r"Constant\(s\) may be too high")
         _actors[key] = (environment, experts[environment.info.task]())
     return _actors[key]

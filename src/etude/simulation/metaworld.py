@@ -16,6 +16,8 @@ from etude.simulation.rendering import choose_backend
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+__all__ = ["MetaWorld", "create", "info", "offers", "tasks"]
+
 DEFAULT_TASK = "button-press-topdown-v3"
 MAX_STEPS = 500
 STATE, FULL_STATE = "observation.state", "observation.environment_state"

@@ -10,6 +10,8 @@ from etude.simulation.base import EnvironmentInfo, EnvironmentSpec, Observation,
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+__all__ = ["PushT", "create", "info", "offers", "tasks"]
+
 DEFAULT_TASK = "PushT-v0"
 MAX_STEPS = 300
 STATE, KEYPOINTS, IMAGE = "observation.state", "observation.environment_state", "observation.image"

@@ -17,9 +17,7 @@ def evaluation_seeds(seed: int, episodes: int) -> list[int]:
         UsageError: negative, or so large that they would meet the demonstrations' seeds.
     """
     if seed < 0 or seed + episodes > DEMONSTRATIONS_FROM:
-        raise UsageError(
-            f"--seed {seed} is out of range", hint=f"allowed: 0 to {DEMONSTRATIONS_FROM - episodes}"
-        )
+        raise UsageError(f"--seed {seed} is out of range", hint=f"allowed: 0 to {DEMONSTRATIONS_FROM - episodes}")
     return list(range(seed, seed + episodes))
 
 

@@ -61,9 +61,7 @@ class Courier:
         self._on_identity = on_identity
         self._on_note = on_note
         self._started = time.monotonic()
-        self._prepared_at: float | None = (
-            None  # when the importing, and the making of a local store, were over
-        )
+        self._prepared_at: float | None = None  # when the importing, and the making of a local store, were over
         self._closing: str | None = None
         self._offset = 0  # in the metrics file: what lies before it is sent
         self._ended = threading.Event()

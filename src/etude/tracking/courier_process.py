@@ -45,9 +45,7 @@ class CourierProcess:
         self.events = events
         self.sync = mode == "sync"
         self.interval_s = float(start.get("interval_s", 2.0))
-        self.sender = make_sender(
-            tracker, run, {**start, "training": not self.sync}, events.identity, events.note
-        )
+        self.sender = make_sender(tracker, run, {**start, "training": not self.sync}, events.identity, events.note)
         self.metrics = MetricsQueue(spool.metrics)
         self.deliveries = DeliveryQueue(spool, tracker)
         self.opened = False

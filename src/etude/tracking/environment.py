@@ -10,9 +10,7 @@ from etude.tracking.settings import TrackingSettings
 __all__ = ["courier_environment"]
 
 
-def courier_environment(
-    tracker: str, settings: TrackingSettings, recorded_uri: str | None = None
-) -> dict[str, str]:
+def courier_environment(tracker: str, settings: TrackingSettings, recorded_uri: str | None = None) -> dict[str, str]:
     """Variables for a courier's process alone. What the user has set stays.
 
     Args:

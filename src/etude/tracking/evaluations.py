@@ -45,9 +45,7 @@ def log_evaluation(
         return []
     step = getattr(result, "policy", {}).get("checkpoint_step") or 0
     try:
-        spool.deliver(
-            folder, f"evaluations/{folder.name}", step=int(step), metrics=evaluation_metrics(result)
-        )
+        spool.deliver(folder, f"evaluations/{folder.name}", step=int(step), metrics=evaluation_metrics(result))
         reports = sync(run, settings=settings, timeout_s=timeout_s)
     except (EtudeError, OSError) as error:
         logger.warning("the evaluation is in %s, not at the tracker: %s", folder, error)

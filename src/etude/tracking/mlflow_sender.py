@@ -63,9 +63,7 @@ class MlflowSender(Sender):
 
     def deliver(self, delivery: Delivery, path: Path) -> None:
         if delivery.metrics:
-            self._log(
-                [Point(key, delivery.step, delivery.time, value) for key, value in delivery.metrics.items()]
-            )
+            self._log([Point(key, delivery.step, delivery.time, value) for key, value in delivery.metrics.items()])
         if path.is_dir():
             self._client.log_artifacts(self._run_id, str(path), delivery.name)
         elif path.is_file():
@@ -130,17 +128,13 @@ class MlflowSender(Sender):
         experiment = self._client.get_experiment_by_name(name)
         if experiment is None:
             try:
-                return str(
-                    self._client.create_experiment(name, artifact_location=self._artifact_location(name))
-                )
+                return str(self._client.create_experiment(name, artifact_location=self._artifact_location(name)))
             except MlflowException as error:
                 if error.error_code != "RESOURCE_ALREADY_EXISTS":
                     raise
                 experiment = self._client.get_experiment_by_name(name)  # another run was faster
         if experiment is None or experiment.lifecycle_stage == "deleted":
-            raise TrackingError(
-                f"the MLflow experiment {name!r} was deleted; restore it, or use --mlflow.experiment"
-            )
+            raise TrackingError(f"the MLflow experiment {name!r} was deleted; restore it, or use --mlflow.experiment")
         return str(experiment.experiment_id)
 
     def _artifact_location(self, experiment: str) -> str | None:

@@ -76,9 +76,7 @@ def _identity(settings: TrackingSettings, manifest: RunManifest) -> dict[str, An
     identity: dict[str, Any] = {"run_id": recorded.get("run_id") or uuid.uuid4().hex}
     if settings.mlflow.enable:
         if importlib.util.find_spec("mlflow") is None:
-            logger.warning(
-                "MLflow is not installed, so only metrics.jsonl is written (pip install 'etude[tracking]')"
-            )
+            logger.warning("MLflow is not installed, so only metrics.jsonl is written (pip install 'etude[tracking]')")
         else:
             identity["mlflow"] = _mlflow_identity(settings, recorded.get("mlflow", {}))
     if settings.wandb.active:

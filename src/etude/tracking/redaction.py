@@ -14,13 +14,9 @@ _SHORTEST = 6  # a shorter value would blank out ordinary words
 _SECRET_VARIABLE = re.compile(
     r"(TOKEN|PASSWORD|PASSWD|SECRET|API_KEY|APIKEY|ACCESS_KEY|ACCOUNT_KEY|_PAT|SAS|CONNECTION_STRING)$"
 )
-_SECRET_KEY = re.compile(
-    r"(^|[._-])(token|password|passwd|secret|api_?key|access_key|credentials?)$", re.IGNORECASE
-)
+_SECRET_KEY = re.compile(r"(^|[._-])(token|password|passwd|secret|api_?key|access_key|credentials?)$", re.IGNORECASE)
 _USERINFO = re.compile(r"(?P<scheme>[A-Za-z][\w+.-]*://)(?P<userinfo>[^\s/?#'\"<>]*)@")
-_QUERY_SECRET = re.compile(
-    r"(?P<name>[?&](?:sig|token|password|api_key|access_token)=)[^&\s'\"]+", re.IGNORECASE
-)
+_QUERY_SECRET = re.compile(r"(?P<name>[?&](?:sig|token|password|api_key|access_token)=)[^&\s'\"]+", re.IGNORECASE)
 _REFERENCE = re.compile(r"^(env|keyvault|osmo)://", re.IGNORECASE)
 
 
@@ -61,8 +57,6 @@ def split_credentials(uri: str) -> tuple[str, str | None, str | None]:
 
 def _secret_values() -> list[str]:
     found = {
-        value
-        for name, value in os.environ.items()
-        if _SECRET_VARIABLE.search(name.upper()) and len(value) >= _SHORTEST
+        value for name, value in os.environ.items() if _SECRET_VARIABLE.search(name.upper()) and len(value) >= _SHORTEST
     }
     return sorted(found, key=len, reverse=True)

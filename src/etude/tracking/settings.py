@@ -66,9 +66,7 @@ class WandbSettings:
             close = nearest(self.resolved_mode, WANDB_MODES)
             raise TrackingError(
                 f"unknown wandb.mode {self.resolved_mode!r}",
-                hint=f"did you mean --wandb.mode={close[0]}?"
-                if close
-                else f"modes: {', '.join(WANDB_MODES)}",
+                hint=f"did you mean --wandb.mode={close[0]}?" if close else f"modes: {', '.join(WANDB_MODES)}",
             )
         if not self.active:
             return
@@ -159,18 +157,14 @@ def _check_scheme(uri: str, source: str) -> None:
     if "://" not in uri:
         if uri in ("databricks", "databricks-uc", "uc") or not re.match(r"^[\w.-]+:\d+", uri):
             return  # a folder
-        raise TrackingError(
-            f"{source} {redact(uri)!r} has no scheme", hint=f"did you mean http://{redact(uri)}?"
-        )
+        raise TrackingError(f"{source} {redact(uri)!r} has no scheme", hint=f"did you mean http://{redact(uri)}?")
     scheme = uri.split("://", 1)[0].lower().split("+")[0]
     plugins = {entry.name for entry in metadata.entry_points(group="mlflow.tracking_store")}
     if scheme not in {*SCHEMES, *plugins}:
         close = nearest(scheme, {*SCHEMES, *plugins})
         raise TrackingError(
             f"{source} {redact(uri)!r}: unknown scheme {scheme!r}",
-            hint=f"nearest: {close[0]}://"
-            if close
-            else "for example http://host:5000 or sqlite:///mlflow.db",
+            hint=f"nearest: {close[0]}://" if close else "for example http://host:5000 or sqlite:///mlflow.db",
         )
     if scheme in ("http", "https") and not urlsplit(uri).hostname:
         raise TrackingError(f"{source} {redact(uri)!r} names no host", hint="for example http://host:5000")

@@ -71,9 +71,7 @@ class Spool:
             return None
         return found
 
-    def deliver(
-        self, path: Path, name: str, *, step: int = 0, metrics: dict[str, float] | None = None
-    ) -> None:
+    def deliver(self, path: Path, name: str, *, step: int = 0, metrics: dict[str, float] | None = None) -> None:
         """Queue an upload."""
         absolute = path.absolute()
         root = self.run.absolute()

@@ -86,10 +86,7 @@ def sync(
             current.tracking = {**current.tracking, tracker: found}
             current.save(folder.manifest_path)
 
-    return [
-        _sync_one(name, folder, start[name], settings, status, timeout_s, learned, on_note)
-        for name in trackers
-    ]
+    return [_sync_one(name, folder, start[name], settings, status, timeout_s, learned, on_note) for name in trackers]
 
 
 def _sync_one(

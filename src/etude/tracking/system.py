@@ -102,9 +102,7 @@ class _NvidiaSmi:
             return []
         return [
             (_number(utilisation), _number(mebibytes) / 1024)
-            for utilisation, _, mebibytes in (
-                line.partition(",") for line in answer.splitlines() if line.strip()
-            )
+            for utilisation, _, mebibytes in (line.partition(",") for line in answer.splitlines() if line.strip())
         ]
 
 

@@ -111,9 +111,7 @@ def offline_rows(run: Path, run_id: str) -> Iterator[dict[str, Any]]:
                 record: Any = Record()
                 record.ParseFromString(data)
                 if record.WhichOneof("record_type") == "history":
-                    row = {
-                        item.key or "/".join(item.nested_key): item.value_json for item in record.history.item
-                    }
+                    row = {item.key or "/".join(item.nested_key): item.value_json for item in record.history.item}
                     row = {key: json.loads(value) for key, value in row.items()}
                     yield {**row, "_step": record.history.step.num}
 

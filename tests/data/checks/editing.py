@@ -75,6 +75,7 @@ def picture_set(root: Path) -> Copy:
         "observation.images.depth": pa.array([png(view) for view in depth]),
         "observation.state": pa.array(state.tolist(), pa.list_(pa.float32(), 2)),
         "action": pa.array((state + 0.1).tolist(), pa.list_(pa.float32(), 2)),
+        "observation.grid": pa.array(random.random((rows, 2, 3)).tolist(), pa.list_(pa.list_(pa.float32()))),
         "timestamp": pa.array((frame / 10).astype(np.float32)),
         "frame_index": pa.array(frame),
         "episode_index": pa.array(np.repeat(np.arange(episodes), length)),
@@ -106,6 +107,7 @@ def picture_set(root: Path) -> Copy:
         "observation.images.depth": {**image, "shape": [12, 16, 1], "info": {"is_depth_map": True}},
         "observation.state": vector,
         "action": vector,
+        "observation.grid": {"dtype": "float32", "shape": [2, 3], "names": None},
         "timestamp": {"dtype": "float32", "shape": [1], "names": None},
         **dict.fromkeys(("frame_index", "episode_index", "index", "task_index"), whole),
     }
@@ -123,10 +125,13 @@ def picture_statistics(state: np.ndarray) -> dict[str, Any]:
         moments |= {"q01": np.quantile(values, 0.01, axis=0), "q99": np.quantile(values, 0.99, axis=0)}
         return {name: value.tolist() for name, value in moments.items()}
 
+    # LeRobot gives a 2-D feature statistics of its last axis.
+    grid = {name: [0.5, 0.5, 0.5] for name in ("mean", "std", "min", "max", "q01", "q99")}
     camera = {name: [[[0.5]]] for name in ("mean", "std", "min", "max")}
     return {
         "observation.state": entry(state.astype(float)),
         "action": entry(state.astype(float) + 0.1),
+        "observation.grid": grid,
         "observation.images.front": camera,
         "observation.images.depth": camera,
     }

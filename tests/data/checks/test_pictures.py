@@ -38,9 +38,7 @@ def rewrite(path: Path, edit: Callable[[list[np.ndarray]], None], frames_per_s: 
 
 
 def small(copy: Copy) -> None:
-    copy.json(
-        "meta/info.json", lambda info: info["features"]["observation.images.top"].update(shape=[60, 80, 3])
-    )
+    copy.json("meta/info.json", lambda info: info["features"]["observation.images.top"].update(shape=[60, 80, 3]))
 
 
 def test_a_video_that_freezes_while_the_arm_moves(arm: Copy) -> None:
@@ -113,9 +111,7 @@ def replace_cell(copy: Copy, name: str, row: int, cell: object) -> None:
     copy.table(edit)
 
 
-@pytest.mark.parametrize(
-    "broken", [None, {"bytes": b"", "path": None}, {"bytes": b"\x89PNG not", "path": None}]
-)
+@pytest.mark.parametrize("broken", [None, {"bytes": b"", "path": None}, {"bytes": b"\x89PNG not", "path": None}])
 def test_a_broken_picture(pictures: Copy, broken: object) -> None:
     replace_cell(pictures, "observation.images.depth", 47, broken)
     assert found(pictures.root) == {("image-undecodable", 1)}

@@ -153,14 +153,10 @@ def hub(shared_data: Path, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, An
     """A hub with one dataset, `user/arm`; the requests it got."""
     requests: list[dict[str, Any]] = []
 
-    def give(
-        repo_id: str, *, local_dir: Path | None = None, cache_dir: Path | None = None, **rest: Any
-    ) -> str:
+    def give(repo_id: str, *, local_dir: Path | None = None, cache_dir: Path | None = None, **rest: Any) -> str:
         requests.append({"repo_id": repo_id, **rest})
         target = local_dir or Path(cache_dir) / "datasets--user--arm" / "snapshots" / "abc"  # type: ignore[arg-type]
-        shutil.copytree(
-            shared_data / "cr5-real-v30", target, dirs_exist_ok=True, copy_function=shutil.copyfile
-        )
+        shutil.copytree(shared_data / "cr5-real-v30", target, dirs_exist_ok=True, copy_function=shutil.copyfile)
         if cache_dir:
             references = target.parent.parent / "refs"
             references.mkdir(exist_ok=True)

@@ -55,14 +55,10 @@ def make_loaded(pusht: Recording) -> Any:
         from lerobot.utils.feature_utils import dataset_to_policy_features
 
         torch.manual_seed(0)
-        config = make_policy_config(
-            policy_type, device="cpu", pretrained_backbone_weights=None, **SMALL[policy_type]
-        )
+        config = make_policy_config(policy_type, device="cpu", pretrained_backbone_weights=None, **SMALL[policy_type])
         features = dataset_to_policy_features(pusht.features)
         config.output_features = {k: f for k, f in features.items() if f.type is FeatureType.ACTION}
-        config.input_features = {
-            k: f for k, f in features.items() if k in ("observation.image", "observation.state")
-        }
+        config.input_features = {k: f for k, f in features.items() if k in ("observation.image", "observation.state")}
         policy = get_policy_class(policy_type)(config).eval()
         before, after = make_pre_post_processors(config, dataset_stats=pusht.meta.stats)
         return LoadedPolicy(policy, before, after, config, path="nowhere", step=7)

@@ -52,8 +52,7 @@ def test_a_policy_with_history_sees_the_frames_before(make_loaded: Any, pusht: R
     loaded.policy.vqbet.forward = spy
     predict_fresh(loaded, frames, batch_size=6)
     states = [
-        loaded.preprocessor({"observation.state": f["observation.state"][None]})["observation.state"][0]
-        for f in frames
+        loaded.preprocessor({"observation.state": f["observation.state"][None]})["observation.state"][0] for f in frames
     ]
     assert len(seen) == 1, "one plan for the batch, none while the history was collected"
     for row in range(6):
@@ -62,9 +61,7 @@ def test_a_policy_with_history_sees_the_frames_before(make_loaded: Any, pusht: R
             np.testing.assert_allclose(given, wanted)
 
 
-def test_diffusion_is_replayed_with_the_same_noise_twice(
-    make_loaded: Any, pusht: Recording, tmp_path: Path
-) -> None:
+def test_diffusion_is_replayed_with_the_same_noise_twice(make_loaded: Any, pusht: Recording, tmp_path: Path) -> None:
     loaded = make_loaded("diffusion")
     settings = ReplaySettings(every=20, plotted_episodes=0)
     first = replay(loaded, pusht, [1], tmp_path / "a", settings)
@@ -81,9 +78,7 @@ def test_the_queue_is_used_as_on_a_robot(make_loaded: Any, pusht: Recording) -> 
     assert len(executed.latency_ms) == 10
 
 
-def test_result_holds_the_errors_of_the_written_actions(
-    make_loaded: Any, pusht: Recording, tmp_path: Path
-) -> None:
+def test_result_holds_the_errors_of_the_written_actions(make_loaded: Any, pusht: Recording, tmp_path: Path) -> None:
     folder = tmp_path / "evaluations" / "replay"
     reported: list[tuple[int, int]] = []
     result = replay(

@@ -102,9 +102,7 @@ def read_blocks(
     for number, file in enumerate(files, start=1):
         if file.problem is None:
             block = _read_file(layout, file, features, findings)
-            if group and (
-                _end(group[-1]) != block.first_row or sum(part.rows for part in group) > ROWS_PER_BLOCK
-            ):
+            if group and (_end(group[-1]) != block.first_row or sum(part.rows for part in group) > ROWS_PER_BLOCK):
                 yield _joined(group)
                 group = []
             if block.columns:
@@ -125,13 +123,13 @@ def _read_file(
     try:
         table = read_columns(layout.root / file.path, list(features))
     except UnreadableError as problem:
-        findings.append(
-            error(problem.code, problem.message, episode=first_episode(file), fix=problem.hint or "")
-        )
+        findings.append(error(problem.code, problem.message, episode=first_episode(file), fix=problem.hint or ""))
         return block
     for name in table.column_names:
         try:
-            block.columns[name] = column_array(table[name], features[name].size)
+            values = column_array(table[name], features[name].size)
+            if values.dtype.kind in "biuf":  # text where numbers are declared is told with the schema
+                block.columns[name] = values
         except ColumnShapeError as mismatch:
             owner = next((record for record, start, end in block.spans if start <= mismatch.row < end), None)
             findings.append(

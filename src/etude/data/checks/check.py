@@ -57,9 +57,7 @@ def check_dataset(
     try:
         layout = read_layout(root)
     except UnreadableError as problem:
-        report.findings = [
-            error(problem.code, problem.message, episode=problem.episode, fix=problem.hint or "")
-        ]
+        report.findings = [error(problem.code, problem.message, episode=problem.episode, fix=problem.hint or "")]
         return report
     report.version = layout.info.version
     chosen = _chosen(layout, episodes)
@@ -110,9 +108,7 @@ def _all_checks(
     progress("metadata", 1, 1)
     if chosen is not None:
         files = [file for file in files if any(record.index in chosen for record in file.episodes)]
-        layout = dataclasses.replace(
-            layout, episodes=[record for record in layout.episodes if record.index in chosen]
-        )
+        layout = dataclasses.replace(layout, episodes=[record for record in layout.episodes if record.index in chosen])
         files = [_narrowed(file, chosen) for file in files]
     motion = Motion(layout)
     yield from _rows(layout, files, chosen is None, motion, progress)
@@ -150,11 +146,7 @@ def _rows(
 def _videos(layout: DatasetLayout, level: str, motion: Motion, progress: Progress) -> Iterator[Finding]:
     yield from check_video_spans(layout)
     features = layout.info.features
-    files = [
-        (camera, file, group)
-        for camera, files in layout.video_files().items()
-        for file, group in files.items()
-    ]
+    files = [(camera, file, group) for camera, files in layout.video_files().items() for file, group in files.items()]
     intact = []
     for number, (camera, file, group) in enumerate(files, start=1):
         found = list(check_video_file(layout, features[camera], file, group))
@@ -169,9 +161,7 @@ def _videos(layout: DatasetLayout, level: str, motion: Motion, progress: Progres
             yield from check_video_frames(layout, features[camera], file, group, motion, advance)
 
 
-def _images(
-    layout: DatasetLayout, files: list[DataFile], motion: Motion, progress: Progress
-) -> Iterator[Finding]:
+def _images(layout: DatasetLayout, files: list[DataFile], motion: Motion, progress: Progress) -> Iterator[Finding]:
     cameras = layout.info.image_features
     readable = [file for file in files if file.problem is None]
     advance = _stepper("pictures", len(cameras) * sum(file.rows for file in readable), progress)

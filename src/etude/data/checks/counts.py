@@ -31,14 +31,11 @@ def _totals(layout: DatasetLayout, files: list[DataFile]) -> Iterator[Finding]:
     rows = sum(file.rows for file in files)
     listed = sum(record.length for record in episodes)
     if not episodes:
-        yield error(
-            "no-episodes", "the dataset holds no episode", fix="record some: etude data record --help"
-        )
+        yield error("no-episodes", "the dataset holds no episode", fix="record some: etude data record --help")
     if info_file.total_episodes != len(episodes):
         yield error(
             "episode-count",
-            f"meta/info.json says {info_file.total_episodes} episodes, the episode table lists "
-            f"{len(episodes)}",
+            f"meta/info.json says {info_file.total_episodes} episodes, the episode table lists {len(episodes)}",
             fix=RERECORD,
         )
     readable = all(file.problem is None for file in files)
@@ -69,9 +66,7 @@ def _episode_table(layout: DatasetLayout) -> Iterator[Finding]:
                 fix=fix,
             )
             break
-    repeated = [
-        index for index, count in Counter(record.index for record in layout.episodes).items() if count > 1
-    ]
+    repeated = [index for index, count in Counter(record.index for record in layout.episodes).items() if count > 1]
     if repeated:
         yield error(
             "episode-repeated",
@@ -103,9 +98,7 @@ def _episode_table(layout: DatasetLayout) -> Iterator[Finding]:
 def _data_files(layout: DatasetLayout, files: list[DataFile]) -> Iterator[Finding]:
     for file in files:
         if file.problem is not None:
-            concerned = (
-                f" (episode {numbered(record.index for record in file.episodes)})" if file.episodes else ""
-            )
+            concerned = f" (episode {numbered(record.index for record in file.episodes)})" if file.episodes else ""
             yield error(
                 file.problem.code,
                 file.problem.message + concerned,
@@ -177,8 +170,12 @@ def _task_column(layout: DatasetLayout) -> Iterator[Finding]:
     path = layout.root / "meta" / "tasks.parquet"
     if layout.info.version != V30 or not layout.tasks or not path.is_file():
         return
-    pandas = open_parquet(path, "tasks-unreadable").schema_arrow.pandas_metadata or {}
-    if not any(name in ("task", "__index_level_0__") for name in pandas.get("index_columns", [])):
+    try:
+        pandas = open_parquet(path, "tasks-unreadable").schema_arrow.pandas_metadata or {}
+        index = list(pandas.get("index_columns", []))
+    except (ValueError, TypeError, AttributeError):  # pandas' own notes in the file are damaged
+        index = []
+    if not any(name in ("task", "__index_level_0__") for name in index):
         yield error(
             "task-index",
             "meta/tasks.parquet has the task as a column, not as the table's index: policies would get a "
@@ -202,8 +199,7 @@ def _length(record: EpisodeRecord, median: int, fps: float) -> Iterator[Finding]
     elif record.length == 1 or record.length < fps / 2 or record.length < median / 10:
         yield warning(
             "episode-short",
-            f"episode {record.index} has {record.length} frames ({record.length / fps:.2g} s); the median "
-            f"is {median}",
+            f"episode {record.index} has {record.length} frames ({record.length / fps:.2g} s); the median is {median}",
             episode=record.index,
             fix=fix,
         )

@@ -25,8 +25,7 @@ def check_images(
 ) -> Iterator[Finding]:
     """Decode every picture of one camera in one data table, episode by episode."""
     spans = sorted(
-        (record.first_row - file.first_row, record.end_row - file.first_row, record)
-        for record in file.episodes
+        (record.first_row - file.first_row, record.end_row - file.first_row, record) for record in file.episodes
     )
     try:
         cells = _cells(layout, file, feature)

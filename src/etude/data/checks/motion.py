@@ -33,11 +33,7 @@ class Motion:
     def see(self, block: RowBlock) -> None:
         numpy = require("numpy", "imitation")
         state = next(
-            (
-                values
-                for feature, values in signal_columns(self.layout, block)
-                if feature.name == "observation.state"
-            ),
+            (values for feature, values in signal_columns(self.layout, block) if feature.name == "observation.state"),
             None,
         )
         if state is None or not len(state):
@@ -90,8 +86,7 @@ def _frozen(camera: str, record: EpisodeRecord, start: int, length: int, fps: fl
         f"s){when}, "
         f"from frame {start}",
         episode=record.index,
-        fix="look at it; if the camera hung, leave the episode out: "
-        f"--dataset.exclude_episodes='[{record.index}]'",
+        fix=f"look at it; if the camera hung, leave the episode out: --dataset.exclude_episodes='[{record.index}]'",
     )
 
 

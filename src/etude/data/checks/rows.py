@@ -133,13 +133,9 @@ def _episode_timestamps(
     )
     steps = numpy.diff(stamps) * fps
     if record.videos:
-        yield error(
-            "timestamps-irregular", f"{message}; loading dies there", episode=record.index, fix=_STAMP_FIX
-        )
+        yield error("timestamps-irregular", f"{message}; loading dies there", episode=record.index, fix=_STAMP_FIX)
     elif steps.size and (abs(steps - 1) > 0.5).any():
-        yield error(
-            "timestamps-irregular", f"{message}; frames are missing", episode=record.index, fix=_STAMP_FIX
-        )
+        yield error("timestamps-irregular", f"{message}; frames are missing", episode=record.index, fix=_STAMP_FIX)
     else:
         yield warning("timestamps-jitter", message, episode=record.index, fix=_STAMP_FIX)
 

@@ -40,11 +40,16 @@ def _declared(layout: DatasetLayout) -> Iterator[Finding]:
     if not any(name.startswith("observation") for name in features):
         yield warning("no-observation", "there is no feature named observation...", fix="rename the features")
     for feature in features.values():
+        if feature.dtype not in _KNOWN:
+            yield error(
+                "dtype-unknown",
+                f"{feature.name} is declared with dtype {feature.dtype!r}, which LeRobot does not know",
+                fix="correct its dtype in meta/info.json",
+            )
         if feature.is_camera and feature.height_width is None:
             yield error(
                 "camera-shape",
-                f"{feature.name} is declared with shape {feature.shape}, which is not height, width and "
-                "channels",
+                f"{feature.name} is declared with shape {feature.shape}, which is not height, width and channels",
                 fix="correct its shape in meta/info.json",
             )
     if layout.info.fps != int(layout.info.fps):
@@ -98,6 +103,10 @@ def _type(file: DataFile, feature: Feature, kind: Any, episode: int | None) -> I
             yield info("dtype-differs", f"{where}; it is converted on loading", episode=episode)
 
 
+_KNOWN = {
+    *("float16", "float32", "float64", "bool", "string", "language", "image", "video"),
+    *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)),
+}
 _ARROW_NAMES = {"float32": "float", "float64": "double", "float16": "halffloat"}
 
 

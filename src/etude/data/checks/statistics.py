@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from etude.data.checks.blocks import RowBlock, signal_columns
 from etude.data.checks.findings import Finding, error, info, numbered, warning
-from etude.data.sources.info import V30, Feature, UnreadableError, read_json
+from etude.data.sources.info import V30, Feature, UnreadableError, read_json, well_formed
 from etude.data.sources.layout import DatasetLayout, read_lines
 from etude.data.sources.tables import open_parquet, read_columns
 from etude.extras import require
@@ -41,9 +41,7 @@ def check_statistics_file(layout: DatasetLayout) -> Iterator[Finding]:
         yield error(problem.code, problem.message, fix=RECOMPUTE)
         return
     if not isinstance(stored, dict):
-        yield error(
-            "stats-unreadable", f"{path} must hold an object, found {type(stored).__name__}", fix=RECOMPUTE
-        )
+        yield error("stats-unreadable", f"{path} must hold an object, found {type(stored).__name__}", fix=RECOMPUTE)
         return
     normalised = [*layout.info.signals, *layout.info.video_features, *layout.info.image_features]
     without_quantiles = []
@@ -78,9 +76,7 @@ def _entry(feature: Feature, entry: dict[str, Any]) -> Iterator[Finding]:
         try:
             array = numpy.asarray(value, dtype=numpy.float64)
         except (TypeError, ValueError):
-            yield error(
-                "stats-shape", f"{key} of {feature.name} in meta/stats.json is not numbers", fix=RECOMPUTE
-            )
+            yield error("stats-shape", f"{key} of {feature.name} in meta/stats.json is not numbers", fix=RECOMPUTE)
             continue
         if not numpy.isfinite(array).all():
             yield error(
@@ -88,13 +84,21 @@ def _entry(feature: Feature, entry: dict[str, Any]) -> Iterator[Finding]:
                 f"{key} of {feature.name} in meta/stats.json is NaN or infinite",
                 fix=RECOMPUTE,
             )
-        if not feature.is_camera and array.size != feature.size:
+        if not feature.is_camera and not _applies(array.shape, feature.shape):
             yield error(
                 "stats-shape",
-                f"{key} of {feature.name} in meta/stats.json has {array.size} numbers, the feature has "
-                f"{feature.size}",
+                f"{key} of {feature.name} in meta/stats.json has {array.size} numbers, the feature has {feature.size}",
                 fix=RECOMPUTE,
             )
+
+
+def _applies(shape: tuple[int, ...], to: tuple[int, ...]) -> bool:
+    """Whether statistics of this shape can be subtracted from a frame; LeRobot has fewer axes for 2-D features."""
+    numpy = require("numpy", "imitation")
+    try:
+        return bool(numpy.broadcast_shapes(shape, to) == to)
+    except ValueError:
+        return False
 
 
 class Statistics:
@@ -115,7 +119,10 @@ class Statistics:
 
     def findings(self, whole: bool) -> Iterator[Finding]:
         """Disagreements, of the episodes' statistics and, where `whole`, of the dataset's."""
-        yield from self._against_episodes()
+        try:
+            yield from self._against_episodes()
+        except UnreadableError as problem:
+            yield warning(problem.code, problem.message, fix=RECOMPUTE)
         path = self.layout.root / "meta" / "stats.json"
         if not whole or self.layout.info.version != V30 or not path.is_file():
             return
@@ -143,8 +150,7 @@ class Statistics:
                     continue
                 own = computed[episode]
                 worst = max(
-                    numpy.max(abs(a - b) / scale)
-                    for a, b in ((mean, own.mean), (low, own.low), (high, own.high))
+                    numpy.max(abs(a - b) / scale) for a, b in ((mean, own.mean), (low, own.low), (high, own.high))
                 )
                 if not worst <= SLIGHT:
                     off.append(episode)
@@ -169,9 +175,7 @@ class _Moments:
 
     @classmethod
     def of(cls, values: npt.NDArray[np.float64]) -> _Moments:
-        return cls(
-            len(values), values.mean(axis=0), values.std(axis=0), values.min(axis=0), values.max(axis=0)
-        )
+        return cls(len(values), values.mean(axis=0), values.std(axis=0), values.min(axis=0), values.max(axis=0))
 
     @classmethod
     def merged(cls, parts: list[_Moments]) -> _Moments:
@@ -220,9 +224,7 @@ def _compare(feature: Feature, true: _Moments, stored: Any) -> Iterator[Finding]
         )
 
 
-def _stored_episode_statistics(
-    layout: DatasetLayout, names: list[str]
-) -> dict[str, dict[int, tuple[Any, Any, Any]]]:
+def _stored_episode_statistics(layout: DatasetLayout, names: list[str]) -> dict[str, dict[int, tuple[Any, Any, Any]]]:
     """Feature to episode to stored mean, minimum and maximum; what is not stored is left out."""
     read = _from_tables if layout.info.version == V30 else _from_lines
     numpy = require("numpy", "imitation")
@@ -246,14 +248,10 @@ def _from_tables(layout: DatasetLayout, names: list[str]) -> Iterator[tuple[str,
         present = set(open_parquet(file, "episodes-unreadable").schema_arrow.names)
         columns = {name: [f"stats/{name}/{key}" for key in _COMPARED] for name in names}
         columns = {name: wanted for name, wanted in columns.items() if present.issuperset(wanted)}
-        table = read_columns(
-            file, ["episode_index", *(column for wanted in columns.values() for column in wanted)]
-        )
+        table = read_columns(file, ["episode_index", *(column for wanted in columns.values() for column in wanted)])
         episodes = table["episode_index"].to_pylist()
         for name, wanted in columns.items():
-            for episode, *values in zip(
-                episodes, *(table[column].to_pylist() for column in wanted), strict=True
-            ):
+            for episode, *values in zip(episodes, *(table[column].to_pylist() for column in wanted), strict=True):
                 yield name, int(episode), tuple(values)
 
 
@@ -262,6 +260,8 @@ def _from_lines(layout: DatasetLayout, names: list[str]) -> Iterator[tuple[str, 
     if not path.is_file():
         return
     for line in read_lines(path, "stats-unreadable", ("episode_index", "stats")):
-        for name in names:
-            entry = line["stats"].get(name) or {}
-            yield name, int(line["episode_index"]), tuple(entry.get(key) for key in _COMPARED)
+        with well_formed(path, "stats-unreadable"):
+            found = [(name, int(line["episode_index"]), line["stats"].get(name) or {}) for name in names]
+            values = [tuple(entry.get(key) for key in _COMPARED) for *_, entry in found]
+        for (name, episode, _), compared in zip(found, values, strict=True):
+            yield name, episode, compared

@@ -34,8 +34,7 @@ def check_finite(layout: DatasetLayout, block: RowBlock) -> Iterator[Finding]:
                     f"episode {record.index}: {rows.size} values of {numbered(labels)} are NaN or infinite "
                     f"(first at frame {int(rows[0])})",
                     episode=record.index,
-                    fix=f"leave the episode out: --dataset.exclude_episodes='[{record.index}]', or record "
-                    "it again",
+                    fix=f"leave the episode out: --dataset.exclude_episodes='[{record.index}]', or record it again",
                 )
 
 
@@ -72,8 +71,7 @@ class ConstantDimensions:
                 yield warning(
                     "dimension-constant",
                     f"constant in every frame, so its variance is zero: {numbered(values)}",
-                    fix="fine where the robot does not use it; a value that differs later is blown up by "
-                    "normalisation",
+                    fix="fine where the robot does not use it; a value that differs later is blown up by normalisation",
                 )
             else:
                 yield info("dimension-constant", f"constant in every frame: {numbered(values)}")
@@ -131,9 +129,7 @@ def _isolated(steps: Any) -> Any:
     rows = len(steps)
     padded = numpy.pad(numpy.nan_to_num(steps, posinf=0, neginf=0), ((3, 3), (0, 0)))
     shifted = {offset: padded[3 + offset : 3 + offset + rows] for offset in (-3, -2, -1, 1, 2, 3)}
-    onward = [
-        numpy.where(numpy.sign(shifted[side]) == numpy.sign(steps), abs(shifted[side]), 0) for side in (-1, 1)
-    ]
+    onward = [numpy.where(numpy.sign(shifted[side]) == numpy.sign(steps), abs(shifted[side]), 0) for side in (-1, 1)]
     around = numpy.max([*onward, *(abs(shifted[offset]) for offset in (-3, -2, 2, 3))], axis=0)
     return abs(steps) > ISOLATION * around
 
@@ -147,17 +143,12 @@ def _jump_findings(feature: Feature, block: RowBlock, steps: Any, jumps: Any) ->
             continue
         row, dimension = int(rows[0]), int(dimensions[0])
         others = f", and {rows.size - 1} more" if rows.size > 1 else ""
-        cause = (
-            "the first frame holds a stale reading"
-            if row == 0
-            else "a lost message, or an angle that wraps around"
-        )
+        cause = "the first frame holds a stale reading" if row == 0 else "a lost message, or an angle that wraps around"
         yield warning(
             code,
             f"episode {record.index}: {feature.label(dimension)} jumps by "
             f"{abs(steps[start + row, dimension]):.4g} "
             f"from frame {row} to {row + 1}{others}",
             episode=record.index,
-            fix=f"{cause}? look at the episode, or leave it out: "
-            f"--dataset.exclude_episodes='[{record.index}]'",
+            fix=f"{cause}? look at the episode, or leave it out: --dataset.exclude_episodes='[{record.index}]'",
         )

@@ -154,8 +154,7 @@ def _length(
         if needed > held:
             yield error(
                 "video-frames",
-                f"episode {record.index}: {feature.name} needs frames up to {needed} of {file}, which holds "
-                f"{held}",
+                f"episode {record.index}: {feature.name} needs frames up to {needed} of {file}, which holds {held}",
                 episode=record.index,
                 fix="copy or download the video again; if it was recorded so, leave the episode out",
             )

@@ -80,9 +80,7 @@ def check_offsets(
     numpy = require("numpy", "imitation")
     fps = layout.info.fps
     starts = [(record, record.videos[feature.name].start_s) for record in records]
-    between = [
-        record for record, start_s in starts if abs(start_s - round(start_s * fps) / fps) > TOLERANCE_S
-    ]
+    between = [record for record, start_s in starts if abs(start_s - round(start_s * fps) / fps) > TOLERANCE_S]
     if not between:
         return
     times = numpy.array(packet_times(layout, file))

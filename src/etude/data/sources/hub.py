@@ -85,11 +85,7 @@ def _fetch(repo_id: str, revision: str | None, because: str, **where: Any) -> st
     def fetch() -> str:
         chosen = revision or _best_revision(hub, repo_id)
         logger.info("downloading %s (%s)", repo_id, chosen)
-        return str(
-            hub.snapshot_download(
-                repo_id, repo_type="dataset", revision=chosen, allow_patterns=PARTS, **where
-            )
-        )
+        return str(hub.snapshot_download(repo_id, repo_type="dataset", revision=chosen, allow_patterns=PARTS, **where))
 
     return _explained(fetch, repo_id, revision, because)
 
@@ -116,16 +112,13 @@ def _explained(fetch: Callable[[], str], repo_id: str, revision: str | None, bec
     except errors.RepositoryNotFoundError as error:
         raise DatasetError(
             f"{start}the hub has none of this name, or it is private and this machine may not read it",
-            hint=f"check the spelling at https://huggingface.co/datasets/{repo_id}; if it is private, "
-            f"{token}",
+            hint=f"check the spelling at https://huggingface.co/datasets/{repo_id}; if it is private, {token}",
         ) from error
     except errors.RevisionNotFoundError as error:
         hint = f"see https://huggingface.co/datasets/{repo_id}/tree/main for what there is"
         raise DatasetError(f"{start}it has no revision {revision!r}", hint=hint) from error
     except errors.HFValidationError as error:
-        raise DatasetError(
-            f"{start}the hub does not allow this name", hint="names look like USER/NAME"
-        ) from error
+        raise DatasetError(f"{start}the hub does not allow this name", hint="names look like USER/NAME") from error
     except (errors.HfHubHTTPError, httpx.HTTPStatusError) as error:
         status = getattr(getattr(error, "response", None), "status_code", "an error")
         hint = token if status in (401, 403) else "try again in a while"

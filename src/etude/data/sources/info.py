@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from etude.errors import DatasetError
 
-__all__ = ["BOOKKEEPING", "DatasetInfo", "Feature", "UnreadableError", "read_info", "read_json"]
+__all__ = ["BOOKKEEPING", "DatasetInfo", "Feature", "UnreadableError", "read_info", "read_json", "well_formed"]
 
 BOOKKEEPING = ("timestamp", "frame_index", "episode_index", "index", "task_index")
 """The columns that LeRobot adds to every dataset; all others are what the robot saw and did."""
@@ -26,9 +28,7 @@ class UnreadableError(DatasetError):
         episode: the first episode that it makes unusable, where that is known.
     """
 
-    def __init__(
-        self, code: str, message: str, *, hint: str | None = None, episode: int | None = None
-    ) -> None:
+    def __init__(self, code: str, message: str, *, hint: str | None = None, episode: int | None = None) -> None:
         super().__init__(message, hint=hint)
         self.code = code
         self.episode = episode
@@ -114,11 +114,7 @@ class DatasetInfo:
     @property
     def signals(self) -> list[Feature]:
         """Numeric features that are not bookkeeping: states, actions, rewards."""
-        return [
-            feature
-            for feature in self.features.values()
-            if feature.is_numeric and feature.name not in BOOKKEEPING
-        ]
+        return [feature for feature in self.features.values() if feature.is_numeric and feature.name not in BOOKKEEPING]
 
 
 def read_json(path: Path, code: str) -> Any:
@@ -138,6 +134,20 @@ def read_json(path: Path, code: str) -> Any:
 RECOPY = "copy or download the dataset again"
 
 
+@contextlib.contextmanager
+def well_formed(path: Path, code: str) -> Iterator[None]:
+    """Values of a wrong kind (text where a number belongs, nothing where there must be something) are `path`'s fault.
+
+    Raises:
+        UnreadableError: in place of what Python says when it meets one.
+    """
+    try:
+        yield
+    except (TypeError, ValueError, LookupError, AttributeError, OverflowError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UnreadableError(code, f"{path} holds a value of a wrong kind: {reason}", hint=RECOPY) from error
+
+
 def read_info(root: Path) -> DatasetInfo:
     """Read `meta/info.json` of a dataset folder.
 
@@ -153,19 +163,20 @@ def read_info(root: Path) -> DatasetInfo:
             f"{path}: {'; '.join(problems)}",
             hint="correct meta/info.json, or record the dataset again",
         )
-    return DatasetInfo(
-        version=raw["codebase_version"],
-        fps=float(raw["fps"]),
-        features={name: _feature(name, entry) for name, entry in raw["features"].items()},
-        total_episodes=raw["total_episodes"],
-        total_frames=raw["total_frames"],
-        total_tasks=int(raw.get("total_tasks") or 0),
-        data_path=raw["data_path"],
-        video_path=raw.get("video_path"),
-        chunks_size=int(raw.get("chunks_size") or 1000),
-        robot_type=raw.get("robot_type"),
-        raw=raw,
-    )
+    with well_formed(path, "info-invalid"):
+        return DatasetInfo(
+            version=raw["codebase_version"],
+            fps=float(raw["fps"]),
+            features={name: _feature(name, entry) for name, entry in raw["features"].items()},
+            total_episodes=raw["total_episodes"],
+            total_frames=raw["total_frames"],
+            total_tasks=int(raw.get("total_tasks") or 0),
+            data_path=raw["data_path"],
+            video_path=raw.get("video_path"),
+            chunks_size=int(raw.get("chunks_size") or 1000),
+            robot_type=raw.get("robot_type"),
+            raw=raw,
+        )
 
 
 def _problems(raw: Any) -> list[str]:
@@ -184,9 +195,7 @@ def _problems(raw: Any) -> list[str]:
     features = raw.get("features")
     if isinstance(features, dict):
         found += [problem for name, entry in features.items() if (problem := _feature_problem(name, entry))]
-        uses_video = any(
-            isinstance(entry, dict) and entry.get("dtype") == "video" for entry in features.values()
-        )
+        uses_video = any(isinstance(entry, dict) and entry.get("dtype") == "video" for entry in features.values())
         if uses_video and not isinstance(raw.get("video_path"), str):
             found.append("video_path is missing although there are video features")
     return found

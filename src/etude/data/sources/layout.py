@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from etude.data.sources.info import RECOPY, V21, V30, DatasetInfo, UnreadableError, read_info
+from etude.data.sources.info import RECOPY, V21, V30, DatasetInfo, UnreadableError, read_info, well_formed
 from etude.data.sources.tables import open_parquet, read_columns
 
 __all__ = ["DatasetLayout", "EpisodeRecord", "VideoSpan", "read_layout"]
@@ -59,9 +59,7 @@ class DatasetLayout:
 
     def video_files(self) -> dict[str, dict[str, list[EpisodeRecord]]]:
         """Camera to its video files to the episodes in each, in order of time."""
-        cameras: dict[str, dict[str, list[EpisodeRecord]]] = {
-            feature.name: {} for feature in self.info.video_features
-        }
+        cameras: dict[str, dict[str, list[EpisodeRecord]]] = {feature.name: {} for feature in self.info.video_features}
         for episode in self.episodes:
             for camera, span in episode.videos.items():
                 cameras[camera].setdefault(span.file, []).append(episode)
@@ -80,9 +78,7 @@ class DatasetLayout:
 
     def missing_files(self) -> list[tuple[str, int]]:
         """Those of `required_files` that are not there."""
-        return [
-            (file, episode) for file, episode in self.required_files() if not (self.root / file).is_file()
-        ]
+        return [(file, episode) for file, episode in self.required_files() if not (self.root / file).is_file()]
 
 
 def read_layout(root: Path) -> DatasetLayout:
@@ -97,9 +93,7 @@ def read_layout(root: Path) -> DatasetLayout:
     elif info.version == V30:
         episodes, tasks = _episodes(root, info), _tasks(root, info)
     else:
-        raise UnreadableError(
-            "version-unsupported", f"{root} has format {info.version}", hint=f"{V30} is needed"
-        )
+        raise UnreadableError("version-unsupported", f"{root} has format {info.version}", hint=f"{V30} is needed")
     data_files = [str(path.relative_to(root)) for path in sorted((root / "data").glob("*/*.parquet"))]
     return DatasetLayout(root, info, episodes, tasks, data_files)
 
@@ -119,8 +113,9 @@ def _episodes(root: Path, info: DatasetInfo) -> list[EpisodeRecord]:
     ]
     episodes = []
     for file in files:
-        rows = _metadata_rows(file, columns, "episodes-unreadable")
-        episodes += [_record(row, info, cameras) for row in rows]
+        with well_formed(file, "episodes-unreadable"):
+            rows = _metadata_rows(file, columns, "episodes-unreadable")
+            episodes += [_record(row, info, cameras) for row in rows]
     return episodes
 
 
@@ -167,12 +162,16 @@ def _record(row: dict[str, Any], info: DatasetInfo, cameras: Sequence[str]) -> E
     return EpisodeRecord(
         index=int(row["episode_index"]),
         length=int(row.get("length", end - first)),
-        tasks=tuple(row.get("tasks") or ()),
+        tasks=_texts(row.get("tasks")),
         first_row=first,
         end_row=end,
         data_file=data_file,
         videos=videos,
     )
+
+
+def _texts(tasks: Any) -> tuple[str, ...]:
+    return (tasks,) if isinstance(tasks, str) else tuple(str(task) for task in tasks or ())
 
 
 def _tasks(root: Path, info: DatasetInfo) -> list[tuple[int, str]]:
@@ -182,45 +181,46 @@ def _tasks(root: Path, info: DatasetInfo) -> list[tuple[int, str]]:
     present = set(open_parquet(file, "tasks-unreadable", "tasks-missing").schema_arrow.names)
     text = next((name for name in ("task", "__index_level_0__") if name in present), None)
     if "task_index" not in present or text is None:
-        raise UnreadableError(
-            "tasks-unreadable", f"{file} needs the columns task and task_index", hint=RECOPY
-        )
-    rows = read_columns(file, ["task_index", text], "tasks-unreadable").to_pylist()
-    return [(int(row["task_index"]), str(row[text] or "")) for row in rows if row["task_index"] is not None]
+        raise UnreadableError("tasks-unreadable", f"{file} needs the columns task and task_index", hint=RECOPY)
+    with well_formed(file, "tasks-unreadable"):
+        rows = read_columns(file, ["task_index", text], "tasks-unreadable").to_pylist()
+        return [(int(row["task_index"]), str(row[text] or "")) for row in rows]
 
 
 def _legacy_episodes(root: Path, info: DatasetInfo) -> list[EpisodeRecord]:
     """Version 2.1: one data file and one video a camera for each episode, one line of JSON each."""
-    records = []
-    first = 0
-    lines = read_lines(root / "meta" / "episodes.jsonl", "episodes-unreadable", ("episode_index", "length"))
-    for line in sorted(lines, key=lambda line: int(line["episode_index"])):
-        index, length = int(line["episode_index"]), int(line["length"])
-        place = {"episode_chunk": index // info.chunks_size, "episode_index": index}
-        videos = {
-            feature.name: VideoSpan(
-                _format(info.video_path or "", video_key=feature.name, **place), 0.0, length / info.fps
-            )
-            for feature in info.video_features
-        }
-        records.append(
-            EpisodeRecord(
-                index=index,
-                length=length,
-                tasks=tuple(line.get("tasks") or ()),
-                first_row=first,
-                end_row=first + length,
-                data_file=_format(info.data_path, **place),
-                videos=videos,
-            )
-        )
-        first += length
+    path = root / "meta" / "episodes.jsonl"
+    lines = read_lines(path, "episodes-unreadable", ("episode_index", "length"))
+    records: list[EpisodeRecord] = []
+    with well_formed(path, "episodes-unreadable"):
+        for line in sorted(lines, key=lambda line: int(line["episode_index"])):
+            records.append(_legacy_record(line, records[-1].end_row if records else 0, info))
     return records
 
 
+def _legacy_record(line: dict[str, Any], first_row: int, info: DatasetInfo) -> EpisodeRecord:
+    index, length = int(line["episode_index"]), int(line["length"])
+    place = {"episode_chunk": index // info.chunks_size, "episode_index": index}
+    videos = {}
+    for feature in info.video_features:
+        path = _format(info.video_path or "", video_key=feature.name, **place)
+        videos[feature.name] = VideoSpan(path, 0.0, length / info.fps)
+    return EpisodeRecord(
+        index=index,
+        length=length,
+        tasks=_texts(line.get("tasks")),
+        first_row=first_row,
+        end_row=first_row + length,
+        data_file=_format(info.data_path, **place),
+        videos=videos,
+    )
+
+
 def _legacy_tasks(root: Path) -> list[tuple[int, str]]:
-    lines = read_lines(root / "meta" / "tasks.jsonl", "tasks-unreadable", ("task_index", "task"))
-    return sorted((int(line["task_index"]), str(line["task"] or "")) for line in lines)
+    path = root / "meta" / "tasks.jsonl"
+    lines = read_lines(path, "tasks-unreadable", ("task_index", "task"))
+    with well_formed(path, "tasks-unreadable"):
+        return sorted((int(line["task_index"]), str(line["task"] or "")) for line in lines)
 
 
 def read_lines(path: Path, code: str, keys: Sequence[str]) -> list[dict[str, Any]]:

@@ -126,9 +126,7 @@ def _hint_for(folder: Path) -> str:
         if (parent / "meta" / "info.json").is_file():
             return f"it lies inside the dataset {parent}"
     if folder.is_dir():
-        inside = sorted(
-            path.parent.parent for depth in (1, 2) for path in folder.glob("*/" * depth + "meta/info.json")
-        )
+        inside = sorted(path.parent.parent for depth in (1, 2) for path in folder.glob("*/" * depth + "meta/info.json"))
         if inside:
             return f"datasets inside it: {', '.join(map(str, inside[:5]))}"
     elif folder.parent.is_dir():

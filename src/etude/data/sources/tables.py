@@ -40,7 +40,7 @@ def open_parquet(path: Path, code: str = "data-unreadable", missing_code: str = 
         return pq.ParquetFile(path)
     except FileNotFoundError as error:
         raise UnreadableError(missing_code, f"{path} is missing", hint=RECOPY) from error
-    except (arrow.ArrowException, OSError) as error:
+    except (arrow.ArrowException, OSError, ValueError) as error:  # ValueError: names that are not text
         raise _unreadable(code, path, error) from error
 
 
@@ -55,7 +55,7 @@ def read_columns(path: Path, columns: Sequence[str], code: str = "data-unreadabl
     present = set(file.schema_arrow.names)
     try:
         return file.read(columns=[name for name in columns if name in present])
-    except (arrow.ArrowException, OSError) as error:
+    except (arrow.ArrowException, OSError, ValueError) as error:  # ValueError: names that are not text
         raise _unreadable(code, path, error) from error
 
 

@@ -72,13 +72,9 @@ def _missing(config: Any, recorded: Mapping[str, Any]) -> list[str]:
     if not absent:
         return []
     offered = [
-        f"{key} {_shape(feature['shape'])}"
-        for key, feature in recorded.items()
-        if key.startswith("observation.")
+        f"{key} {_shape(feature['shape'])}" for key, feature in recorded.items() if key.startswith("observation.")
     ]
-    return [
-        f"the policy needs {', '.join(absent)}, the dataset has {', '.join(offered) or 'no observations'}"
-    ]
+    return [f"the policy needs {', '.join(absent)}, the dataset has {', '.join(offered) or 'no observations'}"]
 
 
 def _different(config: Any, recorded: Mapping[str, Any], normalised: Mapping[str, int]) -> list[str]:

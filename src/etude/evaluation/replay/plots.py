@@ -107,9 +107,7 @@ def plot_errors(file: Path, names: Sequence[str], time: NDArray[Any], error: NDA
         figure.colorbar(image, ax=axes, label="error / its p95", pad=0.01)
 
 
-def plot_latency(
-    file: Path, latency_ms: Sequence[float], planned: Sequence[bool], control_period_ms: float
-) -> None:
+def plot_latency(file: Path, latency_ms: Sequence[float], planned: Sequence[bool], control_period_ms: float) -> None:
     """Histogram of the time from observation to action; the line is the control period."""
     import numpy
 

@@ -93,8 +93,7 @@ class Recording:
                 item = self._dataset[row]
             except Exception as error:
                 raise DatasetError(
-                    f"frame {position} of episode {episode.index} of {self.name} cannot be read: "
-                    f"{_first_line(error)}",
+                    f"frame {position} of episode {episode.index} of {self.name} cannot be read: {_first_line(error)}",
                     hint=f"etude data check {self.name} --level full",
                 ) from error
             yield {**{key: item[key] for key in keys}, "action": item["action"], "task": item.get("task", "")}
@@ -117,8 +116,7 @@ class Recording:
         wrong = [number for number in numbers or () if not 0 <= number < self.meta.total_episodes]
         if wrong:
             raise DatasetError(
-                f"{self.name} has no episode {wrong[0]}: "
-                f"its episodes are 0 to {self.meta.total_episodes - 1}",
+                f"{self.name} has no episode {wrong[0]}: its episodes are 0 to {self.meta.total_episodes - 1}",
                 hint="--dataset.episodes=[0,1]",
             )
 

@@ -145,9 +145,7 @@ def _live(
             every=settings.every,
             on_frame=progress.step,
         )
-    return _Episode(
-        recorded, numpy.stack(true), fresh, executed.actions, executed.latency_ms, executed.planned
-    )
+    return _Episode(recorded, numpy.stack(true), fresh, executed.actions, executed.latency_ms, executed.planned)
 
 
 def _summarise(
@@ -211,9 +209,7 @@ def _draw(folder: Path, names: list[str], episode: _Episode, settings: ReplaySet
     plot_cumulative(folder / f"{stem}_cumulative.svg", names, predicted, true, episode.fresh)
 
 
-def _write_actions(
-    file: Path, names: list[str], episode: _Episode, settings: ReplaySettings, fps: float
-) -> None:
+def _write_actions(file: Path, names: list[str], episode: _Episode, settings: ReplaySettings, fps: float) -> None:
     """One row a frame: seconds, then recorded, predicted and executed action of every joint."""
     file.parent.mkdir(parents=True, exist_ok=True)
     with open(file, "w", newline="", encoding="utf-8") as opened:

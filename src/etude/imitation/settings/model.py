@@ -58,7 +58,11 @@ class TrainSettings:
         lerobot = copy.deepcopy(self.lerobot)
         batch = lerobot.batch_size * self.options.gradient_accumulation_steps * num_processes
         lerobot.steps = max(1, math.ceil(self.options.num_epochs * num_frames / batch))
-        values = {"save_freq": lerobot.save_freq, "dataset": {"eval_split": lerobot.dataset.eval_split}}
+        values = {
+            "save_freq": lerobot.save_freq,
+            "batch_size": lerobot.batch_size,
+            "dataset": {"eval_split": lerobot.dataset.eval_split},
+        }
         for key in BY_STEPS:
             if key in self.automatic:
                 setattr(lerobot, key, by_steps(key, lerobot.steps, values))

@@ -100,9 +100,7 @@ def check_together(lerobot: Any, checkpoint_mode: str) -> None:
     policy = lerobot.policy
     contexts = multiprocessing.get_all_start_methods()
     if lerobot.reward_model is not None:
-        raise UsageError(
-            "etude trains policies, not reward models", hint="lerobot-train trains reward models"
-        )
+        raise UsageError("etude trains policies, not reward models", hint="lerobot-train trains reward models")
     if checkpoint_mode == "from-trained" and policy.pretrained_path is None:
         raise UsageError(
             "checkpoint_mode=from-trained does not say which policy",
