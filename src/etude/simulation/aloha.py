@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from etude.errors import SimulationError
 from etude.extras import require
 from etude.simulation.base import EnvironmentInfo, EnvironmentSpec, Observation, Step
-from etude.simulation.rendering import choose_backend
+from etude.simulation.rendering import choose_backend, prepare_rendering
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -75,7 +75,7 @@ class Aloha:
     """
 
     def __init__(self, spec: EnvironmentSpec) -> None:
-        choose_backend()
+        prepare_rendering()
         module = require("gym_aloha.env", extra="sim")
         self.info = info(spec)
         self._name = _TASKS[self.info.task][0]
@@ -128,5 +128,6 @@ class Aloha:
         return given
 
     def _picture(self, camera: str, height: int, width: int) -> npt.NDArray[Any]:
+        choose_backend()
         picture: npt.NDArray[Any] = self._env.physics.render(height=height, width=width, camera_id=camera)
         return picture

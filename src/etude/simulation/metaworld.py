@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from etude.extras import require
 from etude.simulation.base import EnvironmentInfo, EnvironmentSpec, Observation, Step
 from etude.simulation.offscreen import Offscreen
-from etude.simulation.rendering import choose_backend
+from etude.simulation.rendering import prepare_rendering
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -32,7 +32,7 @@ _CORNER2_POSITION = (0.75, 0.075, 0.7)
 
 def tasks() -> list[str]:
     # The import fixes MuJoCo's graphics backend, so that has to be chosen first.
-    choose_backend()
+    prepare_rendering()
     return list(require("metaworld.env_dict", extra="sim").ALL_V3_ENVIRONMENTS)
 
 
@@ -88,7 +88,7 @@ class MetaWorld:
     """
 
     def __init__(self, spec: EnvironmentSpec) -> None:
-        choose_backend()
+        prepare_rendering()
         environments = require("metaworld.env_dict", extra="sim").ALL_V3_ENVIRONMENTS
         self.info = info(spec)
         self._observations = dict(spec.observations or DEFAULT_OBSERVATIONS)

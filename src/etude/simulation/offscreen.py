@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from etude.simulation.rendering import choose_backend
+
 if TYPE_CHECKING:
     import numpy.typing as npt
 
@@ -23,6 +25,7 @@ class Offscreen:
     """
 
     def __init__(self, model: Any, height: int, width: int, *, shadows: bool = True) -> None:
+        choose_backend()
         import mujoco
 
         self._size = (height, width)
