@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import functools
 import importlib.util
 import json
@@ -159,5 +160,13 @@ _contexts: dict[tuple[str, int, int, bool], Offscreen] = {}
 def _offscreen(task: str, height: int, width: int, shadows: bool, model: Any) -> Offscreen:
     key = (task, height, width, shadows)
     if key not in _contexts:
+        if not _contexts:
+            # Freed before the graphics library shuts down, which would complain at the interpreter's end.
+            atexit.register(_free_contexts)
         _contexts[key] = Offscreen(model, height, width, shadows=shadows)
     return _contexts[key]
+
+
+def _free_contexts() -> None:
+    while _contexts:
+        _contexts.popitem()[1].close()
