@@ -326,3 +326,25 @@ def test_a_video_cut_in_half_keeps_the_episodes_of_its_first_half(arm: Copy) -> 
     assert broken
     assert 0 not in broken
     assert broken == set(range(min(broken), 5))
+
+
+def test_a_table_that_is_shared_is_told_for_any_of_its_episodes(arm: Copy) -> None:
+    truncate(arm, ROWS)
+    assert ("data-unreadable", 3) in errors(check_dataset(arm.root, episodes=[3]))
+
+
+@pytest.mark.parametrize(
+    ("breaking", "sound_without"),
+    [
+        (lambda c: (c.root / "data/chunk-000/episode_000002.parquet").unlink(), True),
+        (lambda c: truncate(c, "data/chunk-000/episode_000002.parquet"), False),
+        (lambda c: (c.root / "videos/chunk-000/observation.images.top/episode_000002.mp4").unlink(), True),
+        (lambda c: c.column("action", at((4, 0), np.nan), "data/chunk-000/episode_000002.parquet"), True),
+    ],
+)
+def test_a_broken_episode_may_be_left_out(old_arm: Copy, breaking: Break, sound_without: bool) -> None:
+    """But a table that cannot be read stops the loading of all."""
+    breaking(old_arm)
+    assert not check_dataset(old_arm.root).is_sound
+    assert not check_dataset(old_arm.root, episodes=[1, 2]).is_sound
+    assert check_dataset(old_arm.root, episodes=[0, 1, 3, 4]).is_sound == sound_without

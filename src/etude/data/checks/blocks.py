@@ -27,6 +27,8 @@ class DataFile:
 
     Attributes:
         rows: as its footer says; where it cannot be read, as the episode table says.
+        episodes: those in it that are checked.
+        listed: whether the episode table knows it.
         problem: why it cannot be read.
     """
 
@@ -34,6 +36,7 @@ class DataFile:
     first_row: int
     rows: int
     episodes: list[EpisodeRecord]
+    listed: bool
     schema: Any
     problem: UnreadableError | None = None
 
@@ -80,7 +83,7 @@ def data_files(layout: DatasetLayout) -> list[DataFile]:
             rows, schema = opened.metadata.num_rows, opened.schema_arrow
         except UnreadableError as unreadable:
             problem = unreadable
-        files.append(DataFile(name, first_row, rows, records, schema, problem))
+        files.append(DataFile(name, first_row, rows, records, bool(records), schema, problem))
         first_row += rows
     return files
 

@@ -102,14 +102,17 @@ def _all_checks(
 ) -> Iterator[Finding]:
     progress("metadata", 0, 1)
     files = data_files(layout)
+    if chosen is not None:
+        # Every table stays in the list: a broken one breaks loading, whichever episodes are wanted.
+        files = [_narrowed(file, chosen) for file in files]
     yield from check_schema(layout, files)
     yield from check_counts(layout, files)
     yield from check_statistics_file(layout)
     progress("metadata", 1, 1)
     if chosen is not None:
-        files = [file for file in files if any(record.index in chosen for record in file.episodes)]
-        layout = dataclasses.replace(layout, episodes=[record for record in layout.episodes if record.index in chosen])
-        files = [_narrowed(file, chosen) for file in files]
+        kept = [record for record in layout.episodes if record.index in chosen]
+        layout = dataclasses.replace(layout, episodes=kept)
+        files = [file for file in files if file.episodes]
     motion = Motion(layout)
     yield from _rows(layout, files, chosen is None, motion, progress)
     yield from _videos(layout, level, motion, progress)

@@ -98,6 +98,8 @@ def _episode_table(layout: DatasetLayout) -> Iterator[Finding]:
 def _data_files(layout: DatasetLayout, files: list[DataFile]) -> Iterator[Finding]:
     for file in files:
         if file.problem is not None:
+            if file.problem.code == "data-missing" and not file.episodes:
+                continue  # of episodes that are not asked for
             concerned = f" (episode {numbered(record.index for record in file.episodes)})" if file.episodes else ""
             yield error(
                 file.problem.code,
@@ -105,7 +107,7 @@ def _data_files(layout: DatasetLayout, files: list[DataFile]) -> Iterator[Findin
                 episode=first_episode(file),
                 fix=file.problem.hint or RERECORD,
             )
-        elif not file.episodes:
+        elif not file.listed:
             yield error(
                 "data-stray",
                 f"{file.path} belongs to no episode, and LeRobot loads it all the same: rows shift",
