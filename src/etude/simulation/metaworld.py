@@ -160,10 +160,10 @@ _contexts: dict[tuple[str, int, int, bool], Offscreen] = {}
 def _offscreen(task: str, height: int, width: int, shadows: bool, model: Any) -> Offscreen:
     key = (task, height, width, shadows)
     if key not in _contexts:
-        if not _contexts:
-            # Freed before the graphics library shuts down, which would complain at the interpreter's end.
-            atexit.register(_free_contexts)
         _contexts[key] = Offscreen(model, height, width, shadows=shadows)
+        if len(_contexts) == 1:
+            # Registered after MuJoCo's own clean-up, hence run before it: afterwards nothing can be freed.
+            atexit.register(_free_contexts)
     return _contexts[key]
 
 
