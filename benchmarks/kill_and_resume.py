@@ -1,6 +1,6 @@
 """Is a run that was killed again and again the same run in the end?
 
-    python benchmarks/kill_and_resume.py [--kills 20] [--seed 0] [--json FILE]
+    python benchmarks/kill_and_resume.py [--kills 20] [--set recorded|pusht] [--seed 0] [--json FILE]
 
 Trains once without a stop. Trains again with the same flags, killing the process with SIGKILL at a random moment
 (anywhere between its start and its end, also while it loads data or writes a checkpoint) and resuming it, until it
@@ -24,11 +24,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 DATA = Path(os.environ.get("ETUDE_TEST_DATA", HERE.parents[1] / "shared" / "data"))
 
-FLAGS = [
-    "--dataset.repo_id=pusht/human",
-    f"--dataset.root={DATA / 'pusht-human'}",
-    "--dataset.episodes=[0,1,2,3,4,5]",
-    "--dataset.eval_split=0.2",
+POLICY = [
     "--policy.type=act",
     "--policy.device=cpu",
     "--policy.chunk_size=10",
@@ -40,39 +36,63 @@ FLAGS = [
     "--policy.n_vae_encoder_layers=1",
     "--policy.latent_dim=4",
     "--policy.optimizer_lr=1e-3",
-    "--policy.pretrained_backbone_weights=null",
     "--batch_size=8",
-    "--save_freq=15",
-    "--eval_steps=50",
-    "--max_eval_samples=16",
-    "--log_freq=7",
     "--checkpoint.keep_last=3",
     "--mlflow.enable=false",
 ]
+# (flags, steps): demonstrations recorded here, without cameras; or PushT, with its camera, at some ten times the cost.
+SETS = {
+    "recorded": (["--save_freq=100", "--eval_steps=330", "--max_eval_samples=64", "--log_freq=33"], 3000),
+    "pusht": (
+        [
+            f"--dataset.root={DATA / 'pusht-human'}",
+            "--dataset.episodes=[0,1,2,3,4,5]",
+            "--policy.pretrained_backbone_weights=null",
+            "--save_freq=15",
+            "--eval_steps=50",
+            "--max_eval_samples=16",
+            "--log_freq=7",
+        ],
+        300,
+    ),
+}
 TIMED = ("samples_per_s", "data_wait_share")
 
 
-def command(run: Path, steps: int) -> list[str]:
+def command(run: Path, flags: list[str]) -> list[str]:
     """Start the run, or continue it where its folder holds one."""
     start = [sys.executable, "-m", "etude.cli", "train"]
     if (run / "run.json").exists():
         return [*start, "--resume", str(run)]
-    return [*start, *FLAGS, f"--steps={steps}", f"--output_dir={run}"]
+    return [*start, *flags, f"--output_dir={run}"]
 
 
-def run_to_end(run: Path, steps: int) -> float:
+def record(folder: Path) -> list[str]:
+    """Record demonstrations to train on; returns the flag that names them."""
+    root = folder / "data"
+    task = ["--env.type=metaworld", "--env.task=drawer-open-v3", "--episodes=6", "--no-camera"]
+    subprocess.run(
+        [sys.executable, "-m", "etude.cli", "data", "record", *task, f"--root={root}"],
+        check=True,
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+    )
+    return [f"--dataset.root={root}"]
+
+
+def run_to_end(run: Path, flags: list[str]) -> float:
     """Let the run finish; returns seconds."""
     began = time.monotonic()
-    done = subprocess.run(command(run, steps), capture_output=True, text=True, check=False, env=environment())
+    done = subprocess.run(command(run, flags), capture_output=True, text=True, check=False, env=environment())
     if done.returncode != 0:
         sys.exit(f"the run failed:\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}")
     return time.monotonic() - began
 
 
-def run_and_kill(run: Path, steps: int, after_s: float) -> bool:
+def run_and_kill(run: Path, flags: list[str], after_s: float) -> bool:
     """Kill the run `after_s` seconds after its start; False when it had ended by itself."""
     log = open(run.with_suffix(".log"), "ab")  # noqa: SIM115  handed to the child
-    process = subprocess.Popen(command(run, steps), stdout=log, stderr=log, env=environment())
+    process = subprocess.Popen(command(run, flags), stdout=log, stderr=log, env=environment())
     try:
         if process.wait(timeout=after_s) != 0:
             sys.exit(f"the run failed by itself; see {run.with_suffix('.log')}:\n{tail(run.with_suffix('.log'))}")
@@ -115,24 +135,27 @@ def main() -> int:
     """Run the experiment; exit code 1 when anything differs."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=20)
-    parser.add_argument("--steps", type=int, default=600)
+    parser.add_argument("--set", choices=sorted(SETS), default="recorded")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     chance = random.Random(arguments.seed)
     with tempfile.TemporaryDirectory() as folder:
         whole, killed = Path(folder) / "whole", Path(folder) / "killed"
-        length_s = run_to_end(whole, arguments.steps)
+        extra, steps = SETS[arguments.set]
+        data = record(Path(folder)) if arguments.set == "recorded" else []
+        flags = [*POLICY, *extra, *data, f"--steps={steps}"]
+        length_s = run_to_end(whole, flags)
         print(f"without a stop: {length_s:.0f} s", flush=True)
         kills = 0
         while kills < arguments.kills:
             after_s = chance.uniform(0.2, 1.0) * length_s * 0.8
-            if not run_and_kill(killed, arguments.steps, after_s):
+            if not run_and_kill(killed, flags, after_s):
                 break
             kills += 1
             steps = sorted(path.name for path in (killed / "checkpoints").glob("[0-9]*"))
             print(f"kill {kills} after {after_s:.1f} s; checkpoints: {', '.join(steps) or 'none'}", flush=True)
-        run_to_end(killed, arguments.steps)
+        run_to_end(killed, flags)
         same_weights = weights(whole) == weights(killed)
         same_curves = curves(whole) == curves(killed)
     print(f"{kills} kills: weights {'identical' if same_weights else 'DIFFER'}, ", end="")
