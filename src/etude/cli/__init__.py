@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from etude import __version__
+from etude.cli.pasteable import pasteable
 from etude.errors import EtudeError, StorageError, UsageError, nearest
 
 __all__ = ["main"]
@@ -86,7 +87,7 @@ def _refuse(error: EtudeError) -> int:
         logging.getLogger("etude").debug("where it happened", exc_info=error)
     print(f"error: {error.message}", file=sys.stderr)
     if error.hint:
-        print(f"  {error.hint}", file=sys.stderr)
+        print(f"  {pasteable(error.hint)}", file=sys.stderr)
     return error.exit_code
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from etude.cli.arguments import Parser
+from etude.cli.pasteable import command_line
 from etude.errors import UsageError, nearest
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def convert(argv: Sequence[str]) -> int:
     location = _located(options)
     with stages() as progress:
         target = convert_dataset(location.root, options.output, progress)
-    print(f"written: {target}\nnext:    etude data check {target}")
+    print(f"written: {target}\nnext:    {command_line(['data', 'check', str(target)])}")
     return 0
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from etude.cli.arguments import Parser
+from etude.cli.pasteable import command_line
 from etude.errors import UsageError, nearest
 
 if TYPE_CHECKING:
@@ -157,12 +158,13 @@ def _episodes(spec: EnvironmentSpec, arguments: Any) -> Iterator[EpisodeFrames]:
 
 def _summary(recorded: RecordedDataset, seconds: float) -> str:
     root = recorded.root
+    train = ["train", f"--dataset.repo_id={recorded.repo_id}", f"--dataset.root={root}", "--policy.type=act"]
     return "\n".join(
         [
             f"recorded {recorded.episodes} episodes, {recorded.frames} frames in {seconds:.1f} s: {root}",
             "next:",
-            f"  etude data check {root}",
-            f"  etude train --dataset.repo_id={recorded.repo_id} --dataset.root={root} --policy.type=act",
+            f"  {command_line(['data', 'check', str(root)])}",
+            f"  {command_line(train)}",
         ]
     )
 

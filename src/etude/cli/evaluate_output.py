@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from etude.cli.pasteable import command_line, seen_from_here
 from etude.runs.folder import RunFolder
 from etude.runs.results import ComparisonResult, Interval, RolloutResult
 
@@ -28,7 +29,7 @@ def rollout_summary(result: RolloutResult, folder: Path, run: RunFolder | None) 
     timing = result.timing
     lines += [
         f"took {timing['wall_s']:.1f} s: {timing['env_steps_per_s']:.0f} steps/s, "
-        f"{timing['policy_ms']:.3g} ms an inference",
+        f"{timing['policy_ms']:.{0 if timing['policy_ms'] >= 10 else 1}f} ms an inference",
         f"result: {folder / 'result.json'}",
     ]
     if result.videos:
@@ -68,12 +69,12 @@ def _environment(result: RolloutResult) -> str:
 
 
 def _next(result: RolloutResult, run: RunFolder | None) -> list[str]:
-    path = run.root if run is not None else result.policy["path"]
-    environment = f"--env.type={result.environment['type']} --env.task={result.environment['task']}"
-    commands = [f"etude evaluate --policy.path={path} --compare OTHER_RUN {environment}"]
+    path = seen_from_here(run.root) if run is not None else result.policy["path"]
+    environment = [f"--env.type={result.environment['type']}", f"--env.task={result.environment['task']}"]
+    commands = [["evaluate", f"--policy.path={path}", "--compare", "OTHER_RUN", *environment]]
     if run is not None:
-        commands.insert(0, f"etude report {run.root}")
-    return ["next:", *(f"  {command}" for command in commands)]
+        commands.insert(0, ["report", path])
+    return ["next:", *(f"  {command_line(command)}" for command in commands)]
 
 
 class RolloutProgress:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from etude.cli.arguments import Parser
 from etude.cli.evaluate_rollout import record_evaluation
+from etude.cli.pasteable import command_line, seen_from_here
 from etude.errors import RunFolderError, UsageError
 from etude.runs.folder import RunFolder
 
@@ -215,7 +216,7 @@ def _summary(result: ReplayResult, folder: Path, run: RunFolder | None) -> str:
         f"written: {folder}",
     ]
     if run is not None:
-        lines.append(f"next: etude report {run.root}")
+        lines.append(f"next: {command_line(['report', seen_from_here(run.root)])}")
     return "\n".join(lines)
 
 

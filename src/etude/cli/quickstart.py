@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import shlex
-import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 
 from etude.cli.arguments import Parser
+from etude.cli.pasteable import command_line
 from etude.errors import SimulationError, UsageError
 from etude.quickstart import (
     Journal,
@@ -42,10 +41,10 @@ def main(argv: Sequence[str]) -> int:
     try:
         run_stages(journal, _call, _announce)
     except StageStoppedError as stopped:
-        stopped.hint = f"to continue: {_line(('quickstart', *_again(argv, journal)))}"
+        stopped.hint = f"to continue: {command_line(('quickstart', *_again(argv, journal)))}"
         raise
     except KeyboardInterrupt:
-        print(f"\nTo continue: {_line(('quickstart', *_again(argv, journal)))}", file=sys.stderr)
+        print(f"\nTo continue: {command_line(('quickstart', *_again(argv, journal)))}", file=sys.stderr)
         raise
     print(_conclusion(journal))
     return 0
@@ -119,7 +118,7 @@ def _call(command: Sequence[str]) -> int:
 
 def _announce(number: int, count: int, stage: Stage, seconds: float | None) -> None:
     if seconds is None:
-        print(f"\n{_bold(f'{number}/{count}  {stage.title}')}\n$ {_line(stage.command)}", flush=True)
+        print(f"\n{_bold(f'{number}/{count}  {stage.title}')}\n$ {command_line(stage.command)}", flush=True)
     else:
         print(f"done in {_minutes(seconds)}", flush=True)
 
@@ -144,7 +143,7 @@ def _conclusion(journal: Journal) -> str:
         "Three commands to try next:",
     ]
     for sentence, command in next_commands(journal.recipe, places):
-        lines += [f"  # {sentence}", f"  {_line(command)}"]
+        lines += [f"  # {sentence}", f"  {command_line(command)}"]
     return "\n".join(lines)
 
 
@@ -152,22 +151,6 @@ def _again(argv: Sequence[str], journal: Journal) -> list[str]:
     """The arguments that continue this quickstart, wherever its folder was chosen from."""
     named = any(word.split("=")[0] == "--output" for word in argv)
     return [*argv, *([] if named else [f"--output={journal.root}"])]
-
-
-def _line(command: Sequence[str]) -> str:
-    return f"{_program()} {shlex.join(command)}"
-
-
-def _program() -> str:
-    """How this `etude` is called from here: its name if the shell finds it, else its path."""
-    own = Path(sys.prefix) / "bin" / "etude"
-    found = shutil.which("etude")
-    if found and os.path.realpath(found) == os.path.realpath(own):
-        return "etude"
-    if not own.is_file():
-        return "etude"
-    relative = os.path.relpath(own)
-    return shlex.quote(str(own) if relative.startswith("..") else relative)
 
 
 def _minutes(seconds: float) -> str:

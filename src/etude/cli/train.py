@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from etude.cli.pasteable import command_line, pasteable, seen_from_here
 from etude.cli.progress import TrainingDisplay, format_duration
 from etude.config import Resolved, dump_yaml, resolve
 
@@ -69,6 +70,10 @@ class _Display(TrainingDisplay):
 
     _shown = -1
 
+    def note(self, line: str) -> None:
+        """Tell of an event, with commands as they are called from here."""
+        super().note(pasteable(line))
+
     def preparing(self, what: str, done: int, total: int) -> None:
         """Tell how far the preparation is, every tenth of it."""
         tenth = 10 * done // max(total, 1)
@@ -97,9 +102,10 @@ def _tell(result: Result, settings: Any) -> None:
         print(f"curves      {ui_command(TrackingSettings.build(settings.options, settings.lerobot.wandb))}")
     print("next")
     if outcome.status == "stopped":
-        print(f"  etude train --resume {root}")
-    print(f"  etude evaluate --policy.path={root} --dataset.root={result.manifest.dataset['root']}")
-    print(f"  etude report {root}")
+        print(f"  {command_line(['train', '--resume', str(root)])}")
+    dataset = seen_from_here(result.manifest.dataset["root"])
+    print(f"  {command_line(['evaluate', f'--policy.path={root}', f'--dataset.root={dataset}'])}")
+    print(f"  {command_line(['report', str(root)])}")
 
 
 def _summary(result: Result) -> dict[str, Any]:

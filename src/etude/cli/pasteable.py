@@ -1,0 +1,50 @@
+"""Commands as the reader can paste them: `etude` where the shell finds it, else the path to it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+__all__ = ["command_line", "pasteable", "seen_from_here"]
+
+COMMAND = re.compile(r"(?<![\w./-])etude (?=(train|evaluate|report|track|data|doctor|quickstart)\b)")
+
+
+def command_line(words: Sequence[str]) -> str:
+    """The line that runs `etude WORDS` from this folder."""
+    return f"{_program()} {shlex.join(words)}"
+
+
+def pasteable(text: str) -> str:
+    """The text, with each `etude COMMAND` in it as it is called from here.
+
+    The rooms below write `etude train ...`; that works in a shell only after `source .venv/bin/activate`.
+    """
+    if not COMMAND.search(text):
+        return text
+    program = _program()
+    return COMMAND.sub(lambda _: f"{program} ", text)
+
+
+def seen_from_here(path: str | Path) -> str:
+    """The path, without the part that leads to this folder."""
+    try:
+        return str(Path(path).absolute().relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+def _program() -> str:
+    own = Path(sys.prefix) / "bin" / "etude"
+    found = shutil.which("etude")
+    if found and os.path.realpath(found) == os.path.realpath(own):
+        return "etude"
+    if not own.is_file():
+        return "etude"
+    relative = os.path.relpath(own)
+    return shlex.quote(str(own) if relative.startswith("..") else relative)
