@@ -9,8 +9,6 @@ training_state/own_weights.safetensors the weights being trained, when `pretrain
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -172,10 +170,3 @@ def _restore_randomness(folder: Path, rank: int) -> None:
     from lerobot.utils.random_utils import load_rng_state
 
     load_rng_state(folder)
-
-
-@contextlib.contextmanager
-def quiet() -> Any:
-    """LeRobot prints while it loads; what étude prints must stay readable by scripts."""
-    with contextlib.redirect_stdout(io.StringIO()):
-        yield

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from etude.errors import CheckpointError, DatasetError, MissingExtraError, UsageError
-from etude.imitation.checkpoint import quiet
+from etude.errors import CheckpointError, DatasetError, UsageError
+from etude.imitation.quiet import quiet
+from etude.imitation.refusals import MAKING_FAILS_WITH, explain
 
 __all__ = ["make_policy", "make_processors"]
 
@@ -31,6 +31,7 @@ def make_policy(config: Any, meta: Any, weights: Path | None) -> Any:
     if weights is not None:
         config.policy.pretrained_path = weights
     pretrained = config.policy.pretrained_path
+    _check_optimizers(config)
     _check_rewards(config.policy, meta)
     if pretrained is not None:
         _check_shapes(config.policy, meta, config.rename_map)
@@ -39,8 +40,8 @@ def make_policy(config: Any, meta: Any, weights: Path | None) -> Any:
     try:
         with quiet():
             policy = lerobot_make_policy(cfg=config.policy, ds_meta=meta, rename_map=config.rename_map)
-    except (OSError, RuntimeError, ValueError, KeyError, ImportError) as error:
-        raise _explain(error, config.policy, pretrained) from error
+    except MAKING_FAILS_WITH as error:
+        raise explain(error, config.policy, pretrained) from error
     finally:
         config.policy.pretrained_path = original
     if config.peft is not None and weights is None:
@@ -52,6 +53,10 @@ def make_processors(config: Any, policy: Any, meta: Any, device: str, weights: P
     """Pre- and postprocessor: LeRobot's, saved ones where there is a checkpoint.
 
     On resume the checkpoint's own statistics stay; fine-tuning normalises with those of the new data.
+
+    Raises:
+        CheckpointError: a tokenizer or a saved processor is absent or does not fit.
+        UsageError: the processors refuse the data.
     """
     from lerobot.policies import make_pre_post_processors
 
@@ -61,13 +66,16 @@ def make_processors(config: Any, policy: Any, meta: Any, device: str, weights: P
         arguments["dataset_stats"] = meta.stats
     if pretrained is not None:
         arguments |= _overrides(config, policy, meta, device, keep_statistics=weights is not None)
-    with quiet():
-        both: tuple[Any, Any] = make_pre_post_processors(
-            policy_cfg=config.policy,
-            pretrained_path=str(pretrained) if pretrained is not None else None,
-            pretrained_revision=getattr(config.policy, "pretrained_revision", None),
-            **arguments,
-        )
+    try:
+        with quiet():
+            both: tuple[Any, Any] = make_pre_post_processors(
+                policy_cfg=config.policy,
+                pretrained_path=str(pretrained) if pretrained is not None else None,
+                pretrained_revision=getattr(config.policy, "pretrained_revision", None),
+                **arguments,
+            )
+    except MAKING_FAILS_WITH as error:
+        raise explain(error, config.policy, pretrained) from error
     return both
 
 
@@ -117,6 +125,16 @@ def _inputs(policy_config: Any, meta: Any) -> dict[str, Any]:
     }
 
 
+def _check_optimizers(config: Any) -> None:
+    from lerobot.optim import MultiAdamConfig
+
+    if isinstance(config.optimizer, MultiAdamConfig):
+        raise UsageError(
+            f"policy {config.policy.type} needs several optimizers: it learns by trial, not from demonstrations",
+            hint="choose another, for example --policy.type=act",
+        )
+
+
 def _check_rewards(policy_config: Any, meta: Any) -> None:
     if policy_config.reward_delta_indices is not None and "next.reward" not in meta.features:
         raise DatasetError(
@@ -156,55 +174,3 @@ def _with_adapter(policy: Any, config: Any) -> Any:
 
     require("peft", extra="imitation")
     return policy.wrap_with_peft(peft_cli_overrides=dataclasses.asdict(config.peft))
-
-
-def _explain(error: Exception, policy_config: Any, pretrained: Any) -> Exception:
-    causes = list(_chain(error))
-    text = " ".join(str(causes[-1]).split())
-    if isinstance(error, ImportError):
-        return MissingExtraError(
-            f"policy {policy_config.type} needs a library that is not installed: {text[:300]}",
-            hint=f"pip install 'lerobot[{policy_config.type}]'",
-        )
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
-
-    hub = (HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled)
-    unreachable = (
-        "couldn't connect",
-        "not a valid model identifier",
-        "OfflineModeIsEnabled",
-        "outgoing traffic",
-    )
-    if any(isinstance(cause, hub) or any(sign in str(cause) for sign in unreachable) for cause in causes):
-        return CheckpointError(
-            f"policy {policy_config.type} downloads weights from the Hugging Face hub, which cannot be reached "
-            f"or refused: {text[:300]}",
-            hint="allow the download (network, HF_HUB_OFFLINE unset; `export HF_TOKEN=...` for gated models), or "
-            "point the policy at local folders: " + ", ".join(_hub_names(policy_config)),
-        )
-    if "urlopen" in text:
-        return CheckpointError(
-            f"the pretrained backbone of policy {policy_config.type} cannot be downloaded: {text[:200]}",
-            hint="train the backbone from scratch with --policy.pretrained_backbone_weights=null",
-        )
-    if pretrained is not None:
-        return CheckpointError(f"the weights in {pretrained} do not fit: {text[:400]}")
-    return UsageError(f"policy {policy_config.type} refuses this data or config: {text[:400]}")
-
-
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    """The error, and those that led to it."""
-    current: BaseException | None = error
-    while current is not None:
-        yield current
-        current = current.__cause__ or current.__context__
-
-
-def _hub_names(policy_config: Any) -> list[str]:
-    """Flags of the policy whose values are names on the hub."""
-    names = [
-        field.name
-        for field in dataclasses.fields(policy_config)
-        if isinstance(value := getattr(policy_config, field.name), str) and value.count("/") == 1 and " " not in value
-    ]
-    return [f"--policy.{name}=DIR" for name in names] or ["--policy.path=DIR"]

@@ -23,6 +23,7 @@ from etude.imitation.settings.policy import expand_policy_path, match_backbone_w
 from etude.imitation.settings.presets import apply_presets
 from etude.policies.catalog import check_policy_name
 from etude.policies.device import choose_device
+from etude.policies.hub import explain_hub
 
 __all__ = ["decode"]
 
@@ -158,11 +159,9 @@ def _build(cls: Any, values: Mapping[str, Any], what: str) -> Any:
         raise MissingExtraError(f"{what} needs a package that is not installed: {error}") from error
     except (DecodingError, ParsingError, NotImplementedError, ValueError, TypeError, OSError) as error:
         causes = list(_causes(error))
-        if any(isinstance(cause, OSError) for cause in causes):
-            raise UsageError(
-                f"{what} needs files from the hub that are not here: {_reason(causes[-1])}",
-                hint="try again with a network and without HF_HUB_OFFLINE; protected files need HF_TOKEN",
-            ) from error
+        policy = _policy_class(values) if what != "settings" else cls
+        if (hub := explain_hub(error, what, policy)) is not None:
+            raise hub from error
         # The last cause is what the class itself said; draccus puts an empty sentence around it.
         raise UsageError(f"{what}: {_reason(causes[-1])}") from error
 
