@@ -48,7 +48,8 @@ if [ -s "$system_certificates" ]; then
     export SSL_CERT_FILE="${SSL_CERT_FILE:-$PIP_CERT}"
 fi
 mirror=$(python3 -m pip config get global.index-url 2>/dev/null || true)
-export UV_DEFAULT_INDEX="${UV_DEFAULT_INDEX:-${UV_INDEX_URL:-${PIP_INDEX_URL:-${mirror:-https://pypi.org/simple}}}}"
+index=${UV_DEFAULT_INDEX:-${UV_INDEX_URL:-${PIP_INDEX_URL:-$mirror}}}
+[ -z "$index" ] || export UV_DEFAULT_INDEX="$index"
 export UV_HTTP_TIMEOUT="${UV_HTTP_TIMEOUT:-300}"
 
 uv=$(scripts/find_uv.sh "$python")
