@@ -14,6 +14,7 @@ import hashlib
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -80,13 +81,18 @@ def record(folder: Path) -> list[str]:
     return [f"--dataset.root={root}"]
 
 
-def run_to_end(run: Path, flags: list[str]) -> float:
-    """Let the run finish; returns seconds."""
-    began = time.monotonic()
-    done = subprocess.run(command(run, flags), capture_output=True, text=True, check=False, env=environment())
-    if done.returncode != 0:
-        sys.exit(f"the run failed:\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}")
-    return time.monotonic() - began
+def run_to_end(run: Path, flags: list[str]) -> tuple[float, float]:
+    """Let the run finish; returns the seconds until its first point was logged, and those until its end."""
+    began, first = time.monotonic(), 0.0
+    with open(run.with_suffix(".log"), "ab") as log:
+        process = subprocess.Popen(command(run, flags), stdout=log, stderr=log, env=environment())
+        while process.poll() is None:
+            time.sleep(0.1)
+            if not first and (run / "metrics.jsonl").exists():
+                first = time.monotonic() - began
+    if process.returncode != 0:
+        sys.exit(f"the run failed:\n{tail(run.with_suffix('.log'))}")
+    return first, time.monotonic() - began
 
 
 def run_and_kill(run: Path, flags: list[str], after_s: float) -> bool:
@@ -145,25 +151,36 @@ def main() -> int:
         extra, steps = SETS[arguments.set]
         data = record(Path(folder)) if arguments.set == "recorded" else []
         flags = [*POLICY, *extra, *data, f"--steps={steps}"]
-        length_s = run_to_end(whole, flags)
-        print(f"without a stop: {length_s:.0f} s", flush=True)
-        kills = 0
+        start_s, length_s = run_to_end(whole, flags)
+        print(f"without a stop: {length_s:.0f} s, of which {start_s:.0f} s to the first point", flush=True)
+        longest_s = start_s + 3 * (length_s - start_s) / arguments.kills
+        kills, same = 0, True
         while kills < arguments.kills:
-            after_s = chance.uniform(0.2, 1.0) * length_s * 0.8
-            if not run_and_kill(killed, flags, after_s):
-                break
-            kills += 1
-            steps = sorted(path.name for path in (killed / "checkpoints").glob("[0-9]*"))
-            print(f"kill {kills} after {after_s:.1f} s; checkpoints: {', '.join(steps) or 'none'}", flush=True)
+            after_s = chance.uniform(0.15, 1.0) * longest_s
+            if run_and_kill(killed, flags, after_s):
+                kills += 1
+                steps = sorted(path.name for path in (killed / "checkpoints").glob("[0-9]*"))
+                print(f"kill {kills} after {after_s:.1f} s; checkpoints: {', '.join(steps) or 'none'}", flush=True)
+            else:  # it came to its end between two kills: compare, and kill a new one
+                same = compare(whole, killed) and same
+                shutil.rmtree(killed)
         run_to_end(killed, flags)
-        same_weights = weights(whole) == weights(killed)
-        same_curves = curves(whole) == curves(killed)
-    print(f"{kills} kills: weights {'identical' if same_weights else 'DIFFER'}, ", end="")
-    print(f"metric curves {'identical' if same_curves else 'DIFFER'}")
+        same = compare(whole, killed) and same
+    print(f"{kills} kills: {'all identical' if same else 'DIFFERENT'}")
     if arguments.json:
-        row = {"kills": kills, "same_weights": same_weights, "same_curves": same_curves, "run_s": length_s}
-        arguments.json.write_text(json.dumps(row))
-    return int(not (same_weights and same_curves))
+        arguments.json.write_text(json.dumps({"kills": kills, "identical": same, "run_s": length_s}))
+    return int(not same)
+
+
+def compare(whole: Path, killed: Path) -> bool:
+    """Whether the two runs ended in the same weights, by the same curves."""
+    same_weights, same_curves = weights(whole) == weights(killed), curves(whole) == curves(killed)
+    print(
+        f"weights {'identical' if same_weights else 'DIFFER'}, "
+        f"metric curves {'identical' if same_curves else 'DIFFER'}",
+        flush=True,
+    )
+    return same_weights and same_curves
 
 
 if __name__ == "__main__":

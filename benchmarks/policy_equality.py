@@ -80,7 +80,9 @@ def main() -> int:
     ours = etude_chunks(arguments.run, batches)
     theirs = lerobot_chunks(arguments.run / "checkpoints" / "last" / "pretrained_model", batches)
     largest = max(float((a - b).abs().max()) for a, b in zip(ours, theirs, strict=True))
-    print(f"{arguments.run}: {len(batches)} frames, largest difference between actions {largest:.1e} (limit {LIMIT:.0e})")
+    print(
+        f"{arguments.run}: {len(batches)} frames, largest difference between actions {largest:.1e} (limit {LIMIT:.0e})"
+    )
     if arguments.json:
         arguments.json.write_text(json.dumps({"frames": len(batches), "largest_difference": largest}))
     return int(largest > LIMIT)
