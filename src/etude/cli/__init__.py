@@ -45,6 +45,9 @@ COMMANDS = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code of the process."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    # Threads that wait for one that has lost its core would spin until it is back: 300 ms instead of 5 for one
+    # inference of a small policy on a busy machine. Read by OpenMP when torch is loaded.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         return _dispatch(arguments)
     except EtudeError as error:
@@ -57,12 +60,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
-        if error.errno in _STORAGE_ERRNOS:
-            return _refuse(StorageError(f"{error.strerror}: {error.filename or 'while writing'}"))
-        raise
+        from etude.runs.checkpoints import storage_reason
 
-
-_STORAGE_ERRNOS = {13, 28, 30, 122}  # EACCES, ENOSPC, EROFS, EDQUOT
+        reason = storage_reason(error)
+        if reason is None:
+            raise
+        where = f"cannot write {error.filename}" if error.filename else "cannot write"
+        return _refuse(StorageError(f"{where}: {reason}", hint="free some space, or choose another folder"))
 
 
 def _dispatch(arguments: list[str]) -> int:
