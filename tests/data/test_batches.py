@@ -97,6 +97,47 @@ def test_pictures_in_the_tables_and_odd_features(tmp_path: Path, deltas: dict[st
     assert_equal_batches(root, deltas, [0, 2], cache)
 
 
+@pytest.mark.parametrize("cache", ["off", "memory"])
+def test_depth_in_videos_and_in_pictures(tmp_path: Path, cache: str) -> None:
+    root = tmp_path / "set"
+    make_depth_dataset(root)
+    assert_equal_batches(root, DIFFUSION, [0, 2], cache)
+
+
+def make_depth_dataset(root: Path) -> None:
+    """Three short episodes with a colour video, a depth video and depth pictures in metres."""
+    from lerobot.datasets.lerobot_dataset import LeRobotDataset
+
+    axes, size = ["height", "width", "channels"], (48, 64)
+    depth = {"is_depth_map": True}
+    features = {
+        "observation.images.near": {"dtype": "video", "shape": (*size, 1), "names": axes, "info": depth},
+        "observation.images.far": {
+            "dtype": "image", "shape": (*size, 1), "names": axes, "info": {**depth, "depth_unit": "m"},
+        },
+        "observation.images.colour": {"dtype": "video", "shape": (*size, 3), "names": axes},
+        "observation.state": {"dtype": "float32", "shape": (3,), "names": None},
+        "action": {"dtype": "float32", "shape": (2,), "names": None},
+    }  # fmt: skip
+    dataset = LeRobotDataset.create("some/name", fps=10, root=root, features=features)
+    random = np.random.default_rng(0)
+    for _ in range(3):
+        for frame in range(12):
+            slope = np.linspace(500, 3000, size[0] * size[1]).reshape(*size, 1) + 10 * frame
+            dataset.add_frame(
+                {
+                    "observation.images.near": slope.astype(np.uint16),
+                    "observation.images.far": slope.astype(np.uint16),
+                    "observation.images.colour": random.integers(0, 255, (*size, 3), dtype=np.uint8),
+                    "observation.state": random.normal(size=3).astype(np.float32),
+                    "action": random.normal(size=2).astype(np.float32),
+                    "task": "measure",
+                }
+            )
+        dataset.save_episode()
+    dataset.finalize()
+
+
 def make_image_dataset(root: Path) -> None:
     """Three short episodes, two PNG cameras of different sizes, a matrix, a boolean and two tasks."""
     from lerobot.datasets.lerobot_dataset import LeRobotDataset

@@ -63,19 +63,24 @@ class Demonstrations:
     _readers: dict[str, PictureReader] = field(default_factory=dict)
 
     @classmethod
-    def open(cls, meta: Any, split: EpisodeSplit, *, restrict_statistics: bool, imagenet: bool) -> Demonstrations:
+    def open(
+        cls, meta: Any, split: EpisodeSplit, *, restrict_statistics: bool, imagenet: bool, depth_unit: str = "mm"
+    ) -> Demonstrations:
         """Read the tables.
 
         Args:
             meta: a `LeRobotDatasetMetadata`.
             restrict_statistics: normalise with the training episodes' statistics only.
             imagenet: normalise pictures with ImageNet's mean and deviation, as LeRobot does by default.
+            depth_unit: what depth is handed out in, and so its statistics too: mm | m.
         """
         everything = sorted({*split.train, *split.val})
         chosen = None if len(everything) == meta.total_episodes else everything
         table = FrameTable.load(Path(meta.root), meta.features, chosen)
         if restrict_statistics:
             meta.stats = episode_statistics(Path(meta.root), split.train, meta.features, meta.stats or {})
+        if meta.stats:
+            meta.rescale_depth_stats(depth_unit)
         if imagenet:
             _use_imagenet_statistics(meta)
         return cls(meta, split, table)

@@ -171,7 +171,8 @@ class ImageColumn:
             if array.ndim == 2:
                 array = array[:, :, None]
             return torch.from_numpy(array).permute(2, 0, 1).contiguous()
-        return torch.from_numpy(array.astype(np.float32))[None] * self._scale
+        depth = torch.from_numpy(array.astype(np.float32))[None]
+        return depth * self._scale if self._scale >= 1 else depth / round(1 / self._scale)
 
 
 class InMemory:

@@ -140,6 +140,7 @@ def open_demonstrations(config: Any, options: TrainOptions, meta: Any) -> Demons
         split,
         restrict_statistics=bool(split.val or options.exclude_episodes),
         imagenet=config.dataset.use_imagenet_stats,
+        depth_unit=config.dataset.depth_output_unit,
     )
 
 

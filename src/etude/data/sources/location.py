@@ -31,6 +31,10 @@ class DatasetLocation:
     version: str = V30
 
 
+# A folder that was given without a name is called `local/FOLDER`; the hub knows nothing of it.
+MADE_UP = "local/"
+
+
 def locate(
     repo_id: str | None,
     root: str | Path | None = None,
@@ -60,7 +64,8 @@ def locate(
 
 def _at_root(repo_id: str | None, folder: Path, revision: str | None, download: bool) -> DatasetLocation:
     vacant = not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
-    if vacant and download and repo_id and _is_hub_id(repo_id) and not Path(repo_id).exists():
+    named = repo_id is not None and not repo_id.startswith(MADE_UP) and not Path(repo_id).exists()
+    if vacant and download and repo_id and named and _is_hub_id(repo_id):
         hub.download_to(repo_id, folder, revision, because=_vacancy(folder))
         return _opened(repo_id, folder, "hub")
     return _opened(repo_id or folder.resolve().name, folder, "folder")
