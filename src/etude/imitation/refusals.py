@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import socket
 import urllib.error
+from collections.abc import Iterator
 from typing import Any
 
 from etude.errors import CheckpointError, DeviceError, EtudeError, MissingExtraError, UsageError
 from etude.policies.hub import causes, explain_hub
 
-__all__ = ["MAKING_FAILS_WITH", "explain", "out_of_memory"]
+__all__ = ["MAKING_FAILS_WITH", "explain", "memory_explained"]
 
 # What LeRobot and the libraries below it raise when a policy or its processors cannot be made.
 MAKING_FAILS_WITH = (OSError, RuntimeError, ValueError, KeyError, TypeError, ImportError, MemoryError)
@@ -28,7 +30,7 @@ def explain(error: BaseException, policy_config: Any, pretrained: Any) -> EtudeE
     text = " ".join(str(chain[-1]).split())[:400]
     if isinstance(error, ImportError):
         return _missing_library(kind, text)
-    if (full := out_of_memory(error, f"policy {kind}", "choose a smaller policy, or a larger machine")) is not None:
+    if (full := _out_of_memory(error, f"policy {kind}", "choose a smaller policy, or a larger machine")) is not None:
         return full
     if (hub := explain_hub(error, kind, policy_config)) is not None:
         return hub
@@ -45,7 +47,7 @@ def explain(error: BaseException, policy_config: Any, pretrained: Any) -> EtudeE
     )
 
 
-def out_of_memory(error: BaseException, what: str, hint: str) -> DeviceError | None:
+def _out_of_memory(error: BaseException, what: str, hint: str) -> DeviceError | None:
     """The error to show when memory ran out, on the device or beside it; None when it did not."""
     import torch
 
@@ -53,6 +55,23 @@ def out_of_memory(error: BaseException, what: str, hint: str) -> DeviceError | N
         if isinstance(cause, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(cause):
             return DeviceError(f"{what} does not fit into the memory of this machine or its GPU", hint=hint)
     return None
+
+
+@contextlib.contextmanager
+def memory_explained(batch_size: int) -> Iterator[None]:
+    """Train inside; running out of memory says what to change.
+
+    Raises:
+        DeviceError: memory ran out.
+    """
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        smaller = "use a smaller --batch_size, with --gradient_accumulation_steps for the same updates"
+        full = _out_of_memory(error, f"a step with batch_size={batch_size}", smaller)
+        if full is None:
+            raise
+        raise full from error
 
 
 def _missing_library(kind: str, text: str) -> MissingExtraError:

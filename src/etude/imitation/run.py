@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from etude.errors import CheckpointError, DatasetError, EtudeError
+from etude.errors import CheckpointError, DatasetError, EtudeError, StorageError
 from etude.imitation.dataset import TrainingData, find_training_data
 from etude.imitation.precision import choose_precision
 from etude.imitation.processes import Processes
+from etude.imitation.refusals import memory_explained
 from etude.imitation.session import Session, open_session, training_frames
 from etude.imitation.settings import TrainSettings, encode
 from etude.imitation.trainer import Outcome, Rollout, Trainer
@@ -114,11 +115,14 @@ def train(
             _describe(manifest, settings, data, session)
             for note in [*settings.notes, *notes, *data.notes, *session.notes]:
                 shown.note(note)
-            tracker = _open_tracker(run, manifest, settings, processes)
-            ending.tracker = tracker
             rollout = make_rollout(config, run) if make_rollout and config.env is not None else None
+            if resume:
+                _forget_after(checkpoint, run, manifest, processes)
+            tracker = _open_tracker(run, manifest, settings, processes)
+            ending.began(tracker)
             shown.started(config.steps, session.state.step)
-            outcome = Trainer(session, run, _Everyone(shown, tracker), rollout).run()
+            with memory_explained(config.batch_size):
+                outcome = Trainer(session, run, _Everyone(shown, tracker), rollout).run()
             shown.finished()
             ending.outcome = outcome
         return Result(run, outcome, manifest, processes.is_main)
@@ -130,31 +134,44 @@ def _open_run(
     settings: TrainSettings, processes: Processes, command: list[str], resume: bool, step: int | None
 ) -> tuple[RunFolder, RunManifest, Checkpoint | None, list[str]]:
     """The run folder with its manifest in it, and the checkpoint to continue from."""
-    root = Path(settings.lerobot.output_dir)
+    run = RunFolder(Path(settings.lerobot.output_dir))
     failure: EtudeError | None = None
     if processes.is_main:
         try:
             if not resume:
-                run = RunFolder.create(root)
-                _new_manifest(settings, command).save(run.manifest_path)
-            elif not (root / "run.json").exists():  # a run of LeRobot's own trainer
-                _new_manifest(settings, command).save(root / "run.json")
+                run = RunFolder.create(run.root)
+            if not run.manifest_path.exists():  # a new run, or one of LeRobot's own trainer
+                _save_first(_new_manifest(settings, command), run)
         except EtudeError as error:
             failure = error
     failure = processes.gather(failure)[0]
     if failure is not None:
         raise failure
-    run = RunFolder(root)
     manifest = run.manifest()
     if not resume:
         return run, manifest, None, []
     manifest.config = redact_tree(encode(settings))
     checkpoint, notes = _newest(run, step)
+    return run, manifest, checkpoint, notes
+
+
+def _forget_after(checkpoint: Checkpoint | None, run: RunFolder, manifest: RunManifest, processes: Processes) -> None:
+    """Drop the points that the continued run will measure again."""
     if processes.is_main:
         truncate_after(run.metrics_path, checkpoint.step if checkpoint else -1)
         manifest.lineage.setdefault("resumed_at", []).append(checkpoint.step if checkpoint else 0)
     processes.wait()
-    return run, manifest, checkpoint, notes
+
+
+def _save_first(manifest: RunManifest, run: RunFolder) -> None:
+    try:
+        manifest.save(run.manifest_path)
+    except OSError as error:
+        run.discard()
+        raise StorageError(
+            f"cannot write {run.manifest_path}: {error.strerror}",
+            hint="free some space, or choose another folder with --output_dir",
+        ) from error
 
 
 def _new_manifest(settings: TrainSettings, command: list[str]) -> RunManifest:
@@ -264,20 +281,29 @@ class _Everyone:
 
 
 class _Ending:
-    """Writes down how the run ended, whatever happened."""
+    """Writes down how the run ended, whatever happened; one that was refused before it began changes nothing."""
 
     def __init__(self, run: RunFolder, manifest: RunManifest, processes: Processes) -> None:
         self._run = run
         self._manifest = manifest
         self._processes = processes
-        self._began = time.monotonic()
+        self._entered_s = time.monotonic()
+        self._has_begun = False
         self.tracker: Tracker = NullTracker()
         self.outcome: Outcome | None = None
 
     def __enter__(self) -> _Ending:
         return self
 
+    def began(self, tracker: Tracker) -> None:
+        """From here on there is something to keep."""
+        self.tracker = tracker
+        self._has_begun = True
+
     def __exit__(self, *_: object) -> None:
+        if not self._has_begun:
+            self._run.discard()
+            return
         outcome, manifest = self.outcome, self._manifest
         ended_well = {"finished": "finished", "early": "finished", "stopped": "stopped"}
         status = ended_well[outcome.status] if outcome is not None else "failed"
@@ -290,7 +316,7 @@ class _Ending:
         if outcome is not None:
             manifest.steps["done"] = outcome.step
             manifest.summary["stopped_early"] = outcome.status == "early"
-        manifest.summary["wall_s"] = round(manifest.summary.get("wall_s", 0.0) + time.monotonic() - self._began, 1)
+        manifest.summary["wall_s"] = round(manifest.summary.get("wall_s", 0.0) + time.monotonic() - self._entered_s, 1)
         try:
             manifest.save(self._run.manifest_path)
         except OSError as error:  # a full disk must not hide the error that ended the run

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 from etude.errors import RunFolderError, StorageError
@@ -16,6 +17,8 @@ class RunFolder:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._is_new = False
+        self._made: list[Path] = []
 
     @classmethod
     def create(cls, root: Path) -> RunFolder:
@@ -30,15 +33,37 @@ class RunFolder:
                 f"the output folder {root} exists already",
                 hint=f"continue it with `etude train --resume {root}`, or choose another --output_dir",
             )
+        run = cls(root)
+        run._is_new = True
+        run._made = [folder for folder in (root, *root.parents) if not folder.exists()]
         try:
             root.mkdir(parents=True, exist_ok=True)
             (root / ".tmp-writable").touch()
             (root / ".tmp-writable").unlink()
         except OSError as error:
+            run.discard()
             raise StorageError(
                 f"cannot write to {root}: {error.strerror}", hint="choose another folder with --output_dir"
             ) from error
-        return cls(root)
+        return run
+
+    def discard(self) -> None:
+        """Remove what is in this run folder, and the folders that `create` made for it; only where `create` made it.
+
+        For a run that was refused before it began: the same command must work once the cause is removed.
+        """
+        if not self._is_new or not self.root.is_dir():
+            return
+        for item in self.root.iterdir():
+            if item.is_dir() and not item.is_symlink():
+                shutil.rmtree(item, ignore_errors=True)
+            else:
+                item.unlink(missing_ok=True)
+        for folder in self._made:
+            try:
+                folder.rmdir()
+            except OSError:  # another run lies beside this one
+                return
 
     @classmethod
     def open(cls, root: Path) -> RunFolder:
