@@ -29,22 +29,22 @@ ACT = (
 )
 
 
-def make_dataset(root: Path) -> Path:
+def make_dataset(root: Path, state_size: int = STATE, action_size: int = ACTION) -> Path:
     """Write the episodes: actions follow from states, so there is something to learn."""
     from lerobot.datasets.lerobot_dataset import LeRobotDataset
 
     features = {
-        "observation.state": {"dtype": "float32", "shape": (STATE,), "names": None},
+        "observation.state": {"dtype": "float32", "shape": (state_size,), "names": None},
         "observation.environment_state": {"dtype": "float32", "shape": (ENVIRONMENT,), "names": None},
-        "action": {"dtype": "float32", "shape": (ACTION,), "names": ["x", "y"]},
+        "action": {"dtype": "float32", "shape": (action_size,), "names": list("xyz")[:action_size]},
     }
     dataset = LeRobotDataset.create("small/robot", fps=10, root=root, features=features, use_videos=False)
     random = np.random.default_rng(0)
     for number, length in enumerate(LENGTHS):
         goal = random.uniform(-1, 1, ENVIRONMENT)
-        state = random.uniform(-1, 1, STATE)
+        state = random.uniform(-1, 1, state_size)
         for _ in range(length):
-            action = np.tanh(0.1 * goal[:ACTION] - state[:ACTION])
+            action = np.tanh(0.1 * goal[:action_size] - state[:action_size])
             dataset.add_frame(
                 {
                     "observation.state": state.astype(np.float32),
@@ -53,7 +53,7 @@ def make_dataset(root: Path) -> Path:
                     "task": "reach" if number % 2 else "push",
                 }
             )
-            state = state + 0.2 * np.concatenate([action, random.normal(size=STATE - ACTION)])
+            state = state + 0.2 * np.concatenate([action, random.normal(size=state_size - action_size)])
         dataset.save_episode()
     dataset.finalize()
     return root
