@@ -44,8 +44,8 @@ def test_every_policy_of_lerobot_decodes_or_says_what_it_lacks() -> None:
     for kind in known_policies():
         try:
             decoded = settings("-p", kind).lerobot.policy.type
-        except UsageError as error:
-            decoded = kind if "files from the hub" in error.message else error.message
+        except CheckpointError as error:
+            decoded = kind if "from the Hugging Face hub" in error.message else error.message
         assert decoded == kind
 
 
