@@ -9,9 +9,9 @@ from urllib.error import URLError
 
 import pytest
 
-from etude.errors import CheckpointError, DeviceError, MissingExtraError, UsageError
+from etude.errors import CheckpointError, DeviceError, MissingExtraError, TrainingError, UsageError
 from etude.imitation.quiet import quiet
-from etude.imitation.refusals import explain, memory_explained
+from etude.imitation.refusals import explain, explain_step
 from etude.policies.hub import explain_hub
 
 
@@ -22,15 +22,20 @@ def pi0_fast() -> Any:
     return PI0FastConfig(device="cpu")
 
 
-def test_memory_that_runs_out_says_what_to_change() -> None:
+def test_a_step_that_runs_out_of_memory_says_what_to_change() -> None:
     import torch
 
     for error in (torch.OutOfMemoryError("CUDA out of memory"), MemoryError(), RuntimeError("can't allocate memory")):
-        with pytest.raises(DeviceError, match="batch_size=64") as caught, memory_explained(64):
-            raise error
-        assert "--gradient_accumulation_steps" in str(caught.value.hint)
-    with pytest.raises(RuntimeError, match="shapes"), memory_explained(64):
-        raise RuntimeError("shapes do not match")
+        found = explain_step(error, "act", 3, batch_size=64)
+        assert isinstance(found, DeviceError)
+        assert "batch_size=64" in found.message
+        assert "--gradient_accumulation_steps" in str(found.hint)
+
+
+def test_a_step_that_fails_names_the_policy_the_step_and_the_error() -> None:
+    found = explain_step(IndexError("index 19 is out of bounds\nfor dimension 0"), "vqbet", 1, batch_size=8)
+    assert isinstance(found, TrainingError)
+    assert found.message == "policy vqbet failed at step 1: IndexError: index 19 is out of bounds"
 
 
 def test_a_missing_library_names_the_extra_that_brings_it(pi0_fast: Any) -> None:

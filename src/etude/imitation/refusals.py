@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 import socket
 import urllib.error
-from collections.abc import Iterator
 from typing import Any
 
-from etude.errors import CheckpointError, DeviceError, EtudeError, MissingExtraError, UsageError
+from etude.errors import CheckpointError, DeviceError, EtudeError, MissingExtraError, TrainingError, UsageError
 from etude.policies.hub import causes, explain_hub
 
-__all__ = ["MAKING_FAILS_WITH", "explain", "memory_explained"]
+__all__ = ["MAKING_FAILS_WITH", "STEP_FAILS_WITH", "explain", "explain_step"]
 
 # What LeRobot and the libraries below it raise when a policy or its processors cannot be made.
 MAKING_FAILS_WITH = (OSError, RuntimeError, ValueError, KeyError, TypeError, ImportError, MemoryError)
@@ -57,21 +55,19 @@ def _out_of_memory(error: BaseException, what: str, hint: str) -> DeviceError | 
     return None
 
 
-@contextlib.contextmanager
-def memory_explained(batch_size: int) -> Iterator[None]:
-    """Train inside; running out of memory says what to change.
+# What a policy raises in a step on data that it was not made for.
+STEP_FAILS_WITH = (RuntimeError, MemoryError, TypeError, ValueError, LookupError, AttributeError)
 
-    Raises:
-        DeviceError: memory ran out.
-    """
-    try:
-        yield
-    except (RuntimeError, MemoryError) as error:
-        smaller = "use a smaller --batch_size, with --gradient_accumulation_steps for the same updates"
-        full = _out_of_memory(error, f"a step with batch_size={batch_size}", smaller)
-        if full is None:
-            raise
-        raise full from error
+
+def explain_step(error: BaseException, kind: str, step: int, batch_size: int) -> EtudeError:
+    """What to tell a user when update `step` of a policy of this type failed."""
+    smaller = "use a smaller --batch_size, with --gradient_accumulation_steps for the same updates; or --precision=bf16"
+    full = _out_of_memory(error, f"a step with batch_size={batch_size}", smaller)
+    text = str(error).strip().partition("\n")[0]
+    return full or TrainingError(
+        f"policy {kind} failed at step {step}: {type(error).__name__}: {text or 'no message'}",
+        hint="does the policy fit the data (`etude data info`)? --log_level=DEBUG shows where it failed",
+    )
 
 
 def _missing_library(kind: str, text: str) -> MissingExtraError:

@@ -13,7 +13,6 @@ from etude.errors import CheckpointError, DatasetError, EtudeError, StorageError
 from etude.imitation.dataset import TrainingData, find_training_data
 from etude.imitation.precision import choose_precision
 from etude.imitation.processes import Processes
-from etude.imitation.refusals import memory_explained
 from etude.imitation.session import Session, open_session, training_frames
 from etude.imitation.settings import TrainSettings, encode
 from etude.imitation.trainer import Outcome, Rollout, Trainer
@@ -121,8 +120,7 @@ def train(
             tracker = _open_tracker(run, manifest, settings, processes)
             ending.began(tracker)
             shown.started(config.steps, session.state.step)
-            with memory_explained(config.batch_size):
-                outcome = Trainer(session, run, _Everyone(shown, tracker), rollout).run()
+            outcome = Trainer(session, run, _Everyone(shown, tracker), rollout).run()
             shown.finished()
             ending.outcome = outcome
         return Result(run, outcome, manifest, processes.is_main)

@@ -16,6 +16,7 @@ from etude.imitation import randomness
 from etude.imitation.checkpoint import write_checkpoint
 from etude.imitation.interruption import Interruption
 from etude.imitation.learner import NotFiniteError, Part
+from etude.imitation.refusals import STEP_FAILS_WITH, explain_step
 from etude.imitation.session import Session
 from etude.imitation.watch import Watch
 from etude.runs.checkpoints import Checkpoint
@@ -156,17 +157,8 @@ class Trainer:
             result = session.learner.update(parts)
         except NotFiniteError as error:
             raise self._not_finite(error, parts) from error
-        except torch.cuda.OutOfMemoryError as error:
-            raise TrainingError(
-                f"the device ran out of memory at step {step + 1}: {str(error).splitlines()[0]}",
-                hint="halve --batch_size and double --gradient_accumulation_steps, or add --precision=bf16",
-            ) from error
-        except (RuntimeError, TypeError, ValueError, LookupError, AttributeError) as error:
-            raise TrainingError(
-                f"policy {session.config.policy.type} failed at step {step + 1}: "
-                f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else 'no message'}",
-                hint="does the policy fit the data (`etude data info`)? --log_level=DEBUG shows where it failed",
-            ) from error
+        except STEP_FAILS_WITH as error:
+            raise explain_step(error, session.config.policy.type, step + 1, session.config.batch_size) from error
         samples = len(session.order.rows_of(step))
         self.state.step = step + 1
         session.meters.add(result, samples=samples, waited_s=waited_s)
