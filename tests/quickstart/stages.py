@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,7 +20,7 @@ class Commands:
 
     def __call__(self, command: Sequence[str]) -> int:
         name = command[1] if command[0] == "data" else command[0]
-        self.lines.append(" ".join(command))
+        self.lines.append(shlex.join(command))
         if name == self.stop_at:
             self.leave_half(name)
             return self.code

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ def run(folder: Path, **options: object) -> Commands:
 
 
 def names(commands: Commands) -> list[str]:
-    words = [line.split() for line in commands.lines]
+    words = [shlex.split(line) for line in commands.lines]
     return [first if first != "data" else second for first, second, *_ in words]
 
 
