@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.rules.source import ROOT
 
-LANGUAGES = ("console", "bash")
+LANGUAGES = ("", "console", "bash", "text")
 RUN_MARK = "<!-- run -->"
 FENCE = re.compile(r"^(?P<indent> *)```(?P<language>\w*)\s*$")
 
@@ -20,11 +20,13 @@ class Example:
 
     Attributes:
         words: what follows `etude`.
+        output: the file that `>` names.
     """
 
     page: Path
     line: int
     words: tuple[str, ...]
+    output: str | None = None
 
     def __str__(self) -> str:
         return f"{self.page.relative_to(ROOT)}:{self.line} etude {' '.join(self.words)[:60]}"
@@ -74,7 +76,8 @@ def _examples(page: Path, first: int, lines: list[str]) -> tuple[Example, ...]:
         if line.endswith("\\"):
             joined += " "
             continue
-        examples += [Example(page, begun, words) for words in commands(joined)]
+        redirected = re.search(r"\s>\s*(\S+)", joined)
+        examples += [Example(page, begun, words, redirected and redirected[1]) for words in commands(joined)]
         joined, begun = "", 0
     return tuple(examples)
 
