@@ -40,6 +40,13 @@ def test_some_episodes_only(shared_data: Path) -> None:
     assert [finding.episode for finding in report.of(Severity.WARNING)] == [3]
 
 
+@pytest.mark.parametrize("name", ["pusht-human", "cr5-real-v30"])
+@pytest.mark.parametrize("episode", [0, 1, 4])
+def test_one_episode_of_a_shared_video_is_sound(shared_data: Path, name: str, episode: int) -> None:
+    """Whatever else is in the file that it lies in."""
+    assert check_dataset(shared_data / name, episodes=[episode]).is_sound
+
+
 def test_an_unknown_episode_or_level_is_refused(shared_data: Path) -> None:
     with pytest.raises(DatasetError, match="no episode 9"):
         check_dataset(shared_data / "cr5-real-v30", episodes=[9])

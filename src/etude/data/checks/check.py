@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 
 from etude.data.checks.blocks import DataFile, data_files, read_blocks
@@ -109,13 +109,14 @@ def _all_checks(
     yield from check_counts(layout, files)
     yield from check_statistics_file(layout)
     progress("metadata", 1, 1)
+    in_file = {file: len(group) for found in layout.video_files().values() for file, group in found.items()}
     if chosen is not None:
         kept = [record for record in layout.episodes if record.index in chosen]
         layout = dataclasses.replace(layout, episodes=kept)
         files = [file for file in files if file.episodes]
     motion = Motion(layout)
     yield from _rows(layout, files, chosen is None, motion, progress)
-    yield from _videos(layout, level, motion, progress)
+    yield from _videos(layout, in_file, level, motion, progress)
     if level == "full":
         yield from _images(layout, files, motion, progress)
 
@@ -146,13 +147,16 @@ def _rows(
     yield from statistics.findings(whole)
 
 
-def _videos(layout: DatasetLayout, level: str, motion: Motion, progress: Progress) -> Iterator[Finding]:
+def _videos(
+    layout: DatasetLayout, in_file: Mapping[str, int], level: str, motion: Motion, progress: Progress
+) -> Iterator[Finding]:
+    """`in_file` counts the episodes in each video file, whether they are among the chosen ones or not."""
     yield from check_video_spans(layout)
     features = layout.info.features
     files = [(camera, file, group) for camera, files in layout.video_files().items() for file, group in files.items()]
     intact = []
     for number, (camera, file, group) in enumerate(files, start=1):
-        found = list(check_video_file(layout, features[camera], file, group))
+        found = list(check_video_file(layout, features[camera], file, group, is_alone=in_file[file] == 1))
         yield from found
         if not any(finding.code in ("video-missing", "video-unreadable", "video-fps") for finding in found):
             intact.append((camera, file, group))

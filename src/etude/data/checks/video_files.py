@@ -90,9 +90,14 @@ def check_video_spans(layout: DatasetLayout) -> Iterator[Finding]:
 
 
 def check_video_file(
-    layout: DatasetLayout, feature: Feature, file: str, records: list[EpisodeRecord]
+    layout: DatasetLayout, feature: Feature, file: str, records: list[EpisodeRecord], *, is_alone: bool
 ) -> Iterator[Finding]:
-    """One video file, by its header."""
+    """One video file, by its header.
+
+    Args:
+        records: the episodes in it that are checked, in order of time.
+        is_alone: whether the file holds one episode in all.
+    """
     path = layout.root / file
     concerned = numbered(record.index for record in records)
     first = min(record.index for record in records)
@@ -115,7 +120,7 @@ def check_video_file(
         )
         return
     yield from _against_declared(layout, feature, file, container, first)
-    yield from _length(layout, feature, file, container, records)
+    yield from _length(layout, feature, file, container, records, is_alone)
     yield from check_truncation(layout, feature, file, records)
     yield from check_offsets(layout, feature, file, records)
 
@@ -144,7 +149,12 @@ def _against_declared(
 
 
 def _length(
-    layout: DatasetLayout, feature: Feature, file: str, container: Container, records: list[EpisodeRecord]
+    layout: DatasetLayout,
+    feature: Feature,
+    file: str,
+    container: Container,
+    records: list[EpisodeRecord],
+    is_alone: bool,
 ) -> Iterator[Finding]:
     """Episodes that reach past the end of their file; an episode alone in its file must fill it."""
     fps = layout.info.fps
@@ -160,7 +170,7 @@ def _length(
             )
     last = records[-1]
     spare = held - round(last.videos[feature.name].start_s * fps) - last.length
-    if spare > 0 and len(records) == 1 and last.videos[feature.name].start_s == 0:
+    if spare > 0 and is_alone and last.videos[feature.name].start_s == 0:
         yield error(
             "video-frames",
             f"episode {last.index}: {file} holds {held} frames for {last.length} rows, so that pictures and "
