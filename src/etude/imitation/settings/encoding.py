@@ -33,9 +33,16 @@ def encode(settings: TrainSettings) -> dict[str, Any]:
     transforms = values["dataset"]["image_transforms"]
     if transforms["tfs"] == _plain(draccus.encode(ImageTransformsConfig()))["tfs"]:
         del transforms["tfs"]
+    for switch in _switches(settings.lerobot.policy):
+        values["policy"][switch] = bool(values["policy"][switch])
     for key in settings.automatic:
         nested.drop(values, key)
     return {**values, **dataclasses.asdict(settings.options)}
+
+
+def _switches(policy_config: Any) -> list[str]:
+    """LeRobot declares a few switches as int; decoding makes 0 or 1 of them, which here reads false or true."""
+    return [field.name for field in dataclasses.fields(policy_config) if isinstance(field.default, bool)]
 
 
 def _plain(value: Any) -> Any:
