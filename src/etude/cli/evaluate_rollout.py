@@ -58,7 +58,7 @@ def _evaluate(
 
     run = _run_of(Path(policy_path))
     # Names are checked before the weights are loaded.
-    environment = spec or _environment(arguments, run, _dataset_of(policy_path, run))
+    environment = spec or _environment(arguments, policy_path, run)
     resolve(dataclasses.replace(environment, observations={}))
     loaded = load_policy(policy_path, arguments.device, arguments.checkpoint, arguments.overrides, arguments.rename_map)
     name = f"{environment.type}-{environment.task}" if environment.task else environment.type
@@ -85,7 +85,7 @@ def _evaluate(
     return result, target, environment
 
 
-def _environment(arguments: RolloutArguments, run: RunFolder | None, dataset: Path | None) -> EnvironmentSpec:
+def _environment(arguments: RolloutArguments, policy_path: str, run: RunFolder | None) -> EnvironmentSpec:
     """The environment that was asked for; what was not said comes from the demonstrations' origin.
 
     Raises:
@@ -94,14 +94,18 @@ def _environment(arguments: RolloutArguments, run: RunFolder | None, dataset: Pa
     from etude.data.recording import read_origin
     from etude.simulation import EnvironmentSpec
 
+    dataset = _dataset_of(policy_path, run)
     origin = read_origin(dataset) if dataset is not None else None
     recorded = (origin or {}).get("environment") or {}
     if run is not None and not recorded:
         recorded = run.manifest().dataset.get("environment") or {}
     kind = arguments.env_type or recorded.get("type")
     if kind is None:
+        absent = not Path(policy_path).exists()
         raise UsageError(
-            "which environment? The policy's demonstrations do not say",
+            f"there is no folder {policy_path}; for a policy on the hub, name the environment"
+            if absent
+            else "which environment? The policy's demonstrations do not say",
             hint="pass --env.type=pusht, aloha or metaworld (with --env.task); or --dataset.root to replay recordings",
         )
     if recorded.get("type") != kind:

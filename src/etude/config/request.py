@@ -58,7 +58,10 @@ class Resolved:
     texts: dict[str, str] = field(default_factory=dict)
 
     def source(self, key: str) -> str:
-        """Where the value of `key`, or of the mapping that holds it, comes from."""
+        """Where the value of `key`, or of the mapping that holds it, comes from; for a mapping, its first value."""
+        for name, source in self.sources.items():
+            if name.startswith(f"{key}."):
+                return source
         while key:
             if key in self.sources:
                 return self.sources[key]

@@ -56,8 +56,8 @@ def find_training_data(config: Any, level: str, episodes: list[int] | None = Non
         assert_sound(report)
         warnings = [finding for finding in report.findings if finding.severity == "warning"]
         if warnings:
-            more = f" and {len(warnings) - 1} more" if len(warnings) > 1 else ""
-            notes.append(f"data: {warnings[0].message}{more} (etude data check {location.root})")
+            count = "1 warning" if len(warnings) == 1 else f"{len(warnings)} warnings, the first"
+            notes.append(f"data: {count}: {warnings[0].message} (all: etude data check {location.root})")
 
     from lerobot.datasets.dataset_metadata import LeRobotDatasetMetadata
 

@@ -130,7 +130,7 @@ def _train(recipe: Recipe, places: Places) -> tuple[str, ...]:
             f"--steps={recipe.steps}",
             f"--save_freq={max(1, recipe.steps // 4)}",
         ),
-        *(f"--seed={recipe.seed}", f"--output_dir={places.run}"),
+        *(f"--seed={recipe.seed}", f"--job_name={recipe.task}", f"--output_dir={places.run}"),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
 from etude.extras import require
@@ -50,7 +51,9 @@ class PushT:
     """gym-pusht's `PushTEnv`, drawn only when a picture is read. Positions in its own pixels, 0 to 512."""
 
     def __init__(self, spec: EnvironmentSpec) -> None:
-        module = require("gym_pusht.envs.pusht", extra="sim")
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="pkg_resources is deprecated")  # pygame's import
+            module = require("gym_pusht.envs.pusht", extra="sim")
         self.info = info(spec)
         self._observations = dict(spec.observations or DEFAULT_OBSERVATIONS)
         height, width = spec.video_size

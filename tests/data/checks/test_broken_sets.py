@@ -274,6 +274,18 @@ def test_a_spike_in_the_action_is_a_jump(pusht: Copy, row: int, episode: int) ->
     assert ("action-jump", owner) in found
 
 
+@pytest.mark.parametrize(("frame", "severity"), [(40, Severity.INFO), (1, Severity.WARNING)])
+def test_a_jump_in_every_episode_is_told_once(pusht: Copy, frame: int, severity: Severity) -> None:
+    """In the middle it is how the demonstrator moves; at the start a stale reading."""
+    starts = pq.read_table(pusht.root / EPISODES)["dataset_from_index"].to_numpy()
+    rows = starts + frame if frame > 1 else starts
+    pusht.column("action", add((rows, 0), 5000.0))
+    report = check_dataset(pusht.root)
+    told = [finding for finding in report.findings if finding.code == "action-jump"]
+    assert [(finding.episode, finding.severity) for finding in told] == [(None, severity)]
+    assert "of 206 episodes" in told[0].message
+
+
 def test_short_episodes_are_named(pictures: Copy) -> None:
     def cut(table: pa.Table) -> pa.Table:
         return table.slice(0, 62)

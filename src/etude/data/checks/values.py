@@ -77,6 +77,8 @@ class ConstantDimensions:
                 yield info("dimension-constant", f"constant in every frame: {numbered(values)}")
 
 
+HABIT_EPISODES, HABIT_SHARE = 8, 0.75
+"""A dimension that jumps in more than this share of at least so many episodes does so by habit."""
 JUMP_SHARE = 0.5
 """A step over this share of the dimension's range (1st to 99th percentile) ..."""
 JUMP_FACTOR = 20.0
@@ -104,7 +106,9 @@ def check_jumps(layout: DatasetLayout, block: RowBlock) -> Iterator[Finding]:
             steps[start : max(end - 1, start)] = numpy.diff(values[start:end], axis=0)
         jumps = numpy.abs(steps) > _limits(values, numpy.abs(steps))
         if jumps.any():
-            yield from _jump_findings(feature, block, steps, jumps & _isolated(steps))
+            jumps &= _isolated(steps)
+            yield from _habits(feature, block, jumps)
+            yield from _jump_findings(feature, block, steps, jumps)
 
 
 def _limits(values: Any, steps: Any) -> Any:
@@ -132,6 +136,26 @@ def _isolated(steps: Any) -> Any:
     onward = [numpy.where(numpy.sign(shifted[side]) == numpy.sign(steps), abs(shifted[side]), 0) for side in (-1, 1)]
     around = numpy.max([*onward, *(abs(shifted[offset]) for offset in (-3, -2, 2, 3))], axis=0)
     return abs(steps) > ISOLATION * around
+
+
+def _habits(feature: Feature, block: RowBlock, jumps: Any) -> Iterator[Finding]:
+    """Dimensions that jump in nearly every episode: told once, and taken out of `jumps`."""
+    numpy = require("numpy", "imitation")
+    if len(block.spans) < HABIT_EPISODES:
+        return
+    within = [jumps[start : max(end - 1, start)] for _, start, end in block.spans]
+    episodes = numpy.array([part.any(axis=0) for part in within]).sum(axis=0)
+    at_start = numpy.array([part[0] if len(part) else jumps[0] & False for part in within]).sum(axis=0)
+    for dimension in numpy.flatnonzero(episodes > HABIT_SHARE * len(within)):
+        stale = at_start[dimension] > HABIT_SHARE * len(within)
+        jumps[:, dimension] = False
+        code = "action-jump" if feature.name.startswith("action") else "state-jump"
+        where = " from frame 0 to 1" if stale else ""
+        message = f"{feature.label(int(dimension))} jumps{where} in {episodes[dimension]} of {len(within)} episodes"
+        if stale:
+            yield warning(code, message, fix="the first frame seems to hold a stale reading: record it after a new one")
+        else:
+            yield info(code, f"{message}: the demonstrator's own way, or a fault of the recorder")
 
 
 def _jump_findings(feature: Feature, block: RowBlock, steps: Any, jumps: Any) -> Iterator[Finding]:
