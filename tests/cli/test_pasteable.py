@@ -61,6 +61,13 @@ def test_other_words_stay(environment: Path, text: str) -> None:
     assert pasteable(text) == text
 
 
+def test_the_programs_beside_it_are_found_too(environment: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (environment.parent / "mlflow").write_bytes(environment.read_bytes())
+    monkeypatch.chdir(environment.parents[2])
+    assert pasteable("mlflow ui --port 1") == ".venv/bin/mlflow ui --port 1"
+    assert pasteable("wandb login") == "wandb login", "it is not installed there"
+
+
 def test_every_command_is_recognised() -> None:
     assert all(COMMAND.search(f"`etude {name}`") for name in COMMANDS)
 

@@ -1,4 +1,4 @@
-"""Commands as the reader can paste them: `etude` where the shell finds it, else the path to it."""
+"""Commands as the reader can paste them: the name where the shell finds the program, else the path to it."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from pathlib import Path
 
 __all__ = ["command_line", "pasteable", "seen_from_here"]
 
-COMMAND = re.compile(r"(?<![\w./-])etude (?=(train|evaluate|report|track|data|doctor|quickstart)\b)")
+COMMAND = re.compile(
+    r"(?<![\w./-])"
+    r"(etude (?=(train|evaluate|report|track|data|doctor|quickstart)\b)|mlflow (?=ui\b)|wandb (?=(login|sync)\b))"
+)
 
 
 def command_line(words: Sequence[str]) -> str:
     """The line that runs `etude WORDS` from this folder."""
-    return f"{_program()} {shlex.join(words)}"
+    return f"{_program('etude')} {shlex.join(words)}"
 
 
 def pasteable(text: str) -> str:
-    """The text, with each `etude COMMAND` in it as it is called from here.
+    """The text, with each `etude COMMAND` (or `mlflow ui`) in it as it is called from here.
 
     The rooms below write `etude train ...`; that works in a shell only after `source .venv/bin/activate`.
     """
-    if not COMMAND.search(text):
-        return text
-    program = _program()
-    return COMMAND.sub(lambda _: f"{program} ", text)
+    return COMMAND.sub(lambda found: f"{_program(found[1].strip())} ", text)
 
 
 def seen_from_here(path: str | Path) -> str:
@@ -39,12 +39,12 @@ def seen_from_here(path: str | Path) -> str:
         return str(path)
 
 
-def _program() -> str:
-    own = Path(sys.prefix) / "bin" / "etude"
-    found = shutil.which("etude")
+def _program(name: str) -> str:
+    own = Path(sys.prefix) / "bin" / name
+    found = shutil.which(name)
     if found and os.path.realpath(found) == os.path.realpath(own):
-        return "etude"
+        return name
     if not own.is_file():
-        return "etude"
+        return name
     relative = os.path.relpath(own)
     return shlex.quote(str(own) if relative.startswith("..") else relative)

@@ -99,7 +99,8 @@ def _tell(result: Result, settings: Any) -> None:
     if settings.options.mlflow.enable:
         from etude.tracking import TrackingSettings, ui_command
 
-        print(f"curves      {ui_command(TrackingSettings.build(settings.options, settings.lerobot.wandb))}")
+        line = ui_command(TrackingSettings.build(settings.options, settings.lerobot.wandb))
+        print(f"curves      {pasteable(line)}")
     print("next")
     if outcome.status == "stopped":
         print(f"  {command_line(['train', '--resume', str(root)])}")
