@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -175,6 +176,19 @@ def make_image_dataset(root: Path) -> None:
             )
         dataset.save_episode()
     dataset.finalize()
+
+
+def test_two_threads_read_the_same_video(shared_data: Path) -> None:
+    """As training's prefetcher and a validation do; LeRobot hands both the same decoder."""
+    meta = metadata(shared_data / "pusht-human")
+    demonstrations = Demonstrations.open(meta, EpisodeSplit([0, 1, 2], []), restrict_statistics=False, imagenet=False)
+    demonstrations.open_pictures(meta.camera_keys, PictureSettings(cache="off", threads=4))
+    source = demonstrations.source(ACT)
+    batches = [np.random.default_rng(seed).choice(len(demonstrations.table), 8) for seed in range(16)]
+    expected = [source.batch(rows)["observation.image"] for rows in batches]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda rows: source.batch(rows)["observation.image"], batches * 3))
+    assert all(torch.equal(a, b) for a, b in zip(found, expected * 3, strict=True))
 
 
 def test_cameras_that_nobody_asked_for_are_not_decoded(shared_data: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import logging
 import os
+import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -66,6 +67,8 @@ class VideoFiles:
         self._episode = table.episode
         self._starts: dict[int, float] = {}
         self._paths: dict[int, Path] = {}
+        # A decoder has one position in its file. Training and validation read the same files from different threads.
+        self._locks: dict[Path, threading.Lock] = defaultdict(threading.Lock)
         self._meta = meta
         self._key = key
         self._backend = backend
@@ -102,7 +105,9 @@ class VideoFiles:
         times = np.asarray([self._start(int(self._episode[row])) + self._timestamps[row] for row in rows])
         order = np.argsort(times, kind="stable")
         unique, inverse = np.unique(times[order], return_inverse=True)
-        decoded = self._decode(self._path(int(self._episode[rows[0]])), unique.tolist(), rows)
+        path = self._path(int(self._episode[rows[0]]))
+        with self._locks[path]:
+            decoded = self._decode(path, unique.tolist(), rows)
         result = torch.empty((len(rows), *decoded.shape[1:]), dtype=decoded.dtype)
         result[torch.from_numpy(order)] = decoded[torch.from_numpy(inverse)]
         return result
