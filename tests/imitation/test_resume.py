@@ -165,3 +165,20 @@ def test_every_checkpoint_broken_is_one_clear_error(flags: list[str], tmp_path: 
         (folder / "pretrained_model" / "model.safetensors").write_bytes(b"")
     with pytest.raises(CheckpointError, match="no complete checkpoint"):
         run(["--resume", str(root), "--steps=6"])
+
+
+def test_an_earlier_checkpoint_starts_a_branch_and_the_later_ones_are_set_aside(
+    flags: list[str], tmp_path: Path, whole: Path
+) -> None:
+    root = tmp_path / "run"
+    run([*flags, *SCHEDULE, f"--output_dir={root}"])
+    with pytest.raises(Killed):
+        run(["--resume", str(root / "checkpoints" / "000020")], on_step=kill_at(33))
+    names = {path.name for path in (root / "checkpoints").iterdir()}
+    assert {"000020", "000030", "abandoned-000060"} <= names
+    assert "000060" not in names
+    _, shown = run(["--resume", str(root)])
+    assert shown.start == 30
+    assert weights(root) == weights(whole)
+    assert weights(root, "best") == weights(whole, "best")
+    assert curves(root) == curves(whole)

@@ -116,7 +116,7 @@ def train(
                 shown.note(note)
             rollout = make_rollout(config, run) if make_rollout and config.env is not None else None
             if resume:
-                _forget_after(checkpoint, run, manifest, processes)
+                _forget_after(checkpoint, session, run, manifest)
             tracker = _open_tracker(run, manifest, settings, processes)
             ending.began(tracker)
             shown.started(config.steps, session.state.step)
@@ -153,12 +153,17 @@ def _open_run(
     return run, manifest, checkpoint, notes
 
 
-def _forget_after(checkpoint: Checkpoint | None, run: RunFolder, manifest: RunManifest, processes: Processes) -> None:
-    """Drop the points that the continued run will measure again."""
-    if processes.is_main:
-        truncate_after(run.metrics_path, checkpoint.step if checkpoint else -1)
-        manifest.lineage.setdefault("resumed_at", []).append(checkpoint.step if checkpoint else 0)
-    processes.wait()
+def _forget_after(checkpoint: Checkpoint | None, session: Session, run: RunFolder, manifest: RunManifest) -> None:
+    """Drop the points, and set aside the checkpoints, that the continued run will make again."""
+    if session.processes.is_main:
+        step = checkpoint.step if checkpoint else 0
+        truncate_after(run.metrics_path, step if checkpoint else -1)
+        run.checkpoints.set_aside_after(step)
+        best = run.checkpoints.named(str(session.state.best.get("step", "")))
+        if best is not None:
+            run.checkpoints.mark_best(best)
+        manifest.lineage.setdefault("resumed_at", []).append(step)
+    session.processes.wait()
 
 
 def _save_first(manifest: RunManifest, run: RunFolder) -> None:

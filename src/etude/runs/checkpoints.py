@@ -139,7 +139,7 @@ class CheckpointStore:
         remove_leftovers(self.folder)
         kept = {item.path.name for name in (LAST, BEST) if (item := self.named(name))}
         everything = self.all()
-        newest = everything if keep_last is None else everything[len(everything) - keep_last :]
+        newest = everything if keep_last is None else everything[max(0, len(everything) - keep_last) :]
         wanted = {item.path.name for item in newest if is_regular(item.step)} | kept
         removed = []
         for checkpoint in everything:
@@ -147,6 +147,29 @@ class CheckpointStore:
                 self._remove(checkpoint)
                 removed.append(checkpoint.step)
         return removed
+
+    def set_aside_after(self, step: int) -> list[int]:
+        """Rename the checkpoints later than `step`, which a run continued from there will write anew.
+
+        They become `abandoned-001000`: no tool takes them for the newest, and nothing is lost. `last` points to
+        `step`; a `best` among them is no longer named.
+
+        Returns:
+            Their steps.
+        """
+        later = [item for item in self.all() if item.step > step]
+        best = self.named(BEST)
+        if best is not None and best.step > step:
+            (self.folder / BEST).unlink()
+        for item in later:
+            aside = item.path.with_name(f"abandoned-{item.path.name}")
+            if aside.exists():
+                shutil.rmtree(aside)
+            item.path.rename(aside)
+        kept = self.named(str(step))
+        if later and kept is not None:
+            replace_symlink(self.folder / LAST, kept.path.name)
+        return [item.step for item in later]
 
     def latest_intact(self, rejected: Collection[int] = ()) -> tuple[Checkpoint, list[str]]:
         """The newest checkpoint that verifies, and a sentence for each newer one that did not.
