@@ -11,7 +11,7 @@ from tests.rules.source import ROOT, tracked_files
 
 TEXT = (".py", ".sh", ".md", ".toml", ".txt", ".in", ".yaml", ".yml", ".json", ".html", ".css", ".js", "")
 REGISTRY = re.compile(r"https?://[\w.-]*(pypi\.org|pythonhosted\.org|registry\.npmjs|conda\.anaconda|/simple/)")
-MACHINE = re.compile(r"(?<![\w.])(/work/|/tmp/lab|/root/|/home/[a-z]+/|/opt/wheels|/opt/pypi|/Users/)")
+MACHINE = re.compile(r"(?<![\w.])/(work|root|Users|home/[a-z]+|tmp/[a-z]+|opt/(wheels|pypi))/")
 SECRET = re.compile(r"\b(hf_[A-Za-z0-9]{30,}|AKIA[0-9A-Z]{16}|ghp_[A-Za-z0-9]{36}|-----BEGIN [A-Z ]*PRIVATE KEY)")
 MAX_BYTES = 1_000_000
 

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from etude.cli.arguments import Parser
+from etude.cli.evaluate_places import result_folder, run_of
 from etude.cli.evaluate_rollout import record_evaluation
 from etude.cli.pasteable import command_line, seen_from_here
-from etude.errors import RunFolderError, UsageError
+from etude.errors import UsageError
 from etude.runs.folder import RunFolder
 
 if TYPE_CHECKING:
@@ -33,13 +34,13 @@ def main(argv: Sequence[str]) -> int:
     from etude.policies import load_policy
 
     location = ensure_v30(locate(arguments.repo_id, arguments.root, arguments.revision))
-    run = _run_of(arguments.policy)
+    run = run_of(arguments.policy)
     recording = Recording(location.repo_id, location.root)
     episodes, note = _choose_episodes(arguments.episodes, run, recording)
     assert_sound(check_dataset(location.root, "fast", episodes))
     with contextlib.redirect_stdout(sys.stderr):  # LeRobot prints while it loads; stdout is for the result
         loaded = load_policy(arguments.policy, arguments.device, arguments.checkpoint, rename_map=arguments.rename_map)
-    folder = _output_folder(arguments.output_dir, run, loaded.step)
+    folder = result_folder(arguments.output_dir, run, "replay" if loaded.step is None else f"replay-{loaded.step:06d}")
     if note and not arguments.json:
         print(note)
     with _Progress(quiet=arguments.json) as progress:
@@ -56,7 +57,7 @@ def main(argv: Sequence[str]) -> int:
             ),
             progress.update,
         )
-    written_in = _run_of(str(folder))
+    written_in = run_of(str(folder))
     if written_in is not None:
         record_evaluation(written_in, result, folder)
     print(_as_json(result, folder) if arguments.json else _summary(result, folder, run))
@@ -133,17 +134,6 @@ def _positive(text: str) -> int:
     return int(text)
 
 
-def _run_of(policy: str) -> RunFolder | None:
-    """The run folder that holds the policy, if one does."""
-    path = Path(policy)
-    if not path.exists():
-        return None
-    try:
-        return RunFolder.open(path)
-    except RunFolderError:
-        return None
-
-
 def _choose_episodes(given: list[int] | None, run: RunFolder | None, recording: Any) -> tuple[list[int], str]:
     if given is not None:
         return given, ""
@@ -178,21 +168,6 @@ def _same_dataset(trained_on: dict[str, Any], recording: Any) -> bool:
         return bool(fingerprint_of(root) == fingerprint)
     recorded_root = trained_on.get("root")
     return bool(recorded_root) and Path(str(recorded_root)).resolve() == root.resolve()
-
-
-def _output_folder(given: Path | None, run: RunFolder | None, step: int | None) -> Path:
-    """Where the result goes: --output_dir, else the run's `evaluations/`, else `outputs/eval/`."""
-    name = "replay" if step is None else f"replay-{step:06d}"
-    if given is not None:
-        if given.exists() and (not given.is_dir() or any(given.iterdir())):
-            raise RunFolderError(f"the output folder {given} exists already", hint="choose another --output_dir")
-        return given
-    if run is not None:
-        return run.new_evaluation(name)
-    folder, number = Path("outputs/eval") / name, 2
-    while folder.exists():
-        folder, number = Path("outputs/eval") / f"{name}-{number}", number + 1
-    return folder
 
 
 def _as_json(result: ReplayResult, folder: Path) -> str:

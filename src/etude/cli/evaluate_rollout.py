@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from etude.cli.evaluate_arguments import RolloutArguments, parse
 from etude.cli.evaluate_output import RolloutProgress, comparison_summary, rollout_summary
-from etude.errors import CheckpointError, EtudeError, RunFolderError, UsageError
+from etude.cli.evaluate_places import result_folder, run_of
+from etude.errors import CheckpointError, EtudeError, UsageError
 from etude.runs.atomic import atomic_directory
 from etude.runs.folder import RunFolder
 
@@ -29,14 +30,14 @@ def main(argv: Sequence[str]) -> int:
     arguments = parse(argv)
     if arguments.compare is None:
         result, folder, _ = _evaluate(arguments, arguments.policy, argv)
-        print(_as_json(result, folder) if arguments.json else rollout_summary(result, folder, _run_of(folder)))
+        print(_as_json(result, folder) if arguments.json else rollout_summary(result, folder, run_of(folder)))
         return 0
     first, _, spec = _evaluate(arguments, arguments.policy, argv, label="first")
     second, _, _ = _evaluate(arguments, arguments.compare, argv, label="second", spec=spec)
     from etude.evaluation.comparison import compare
 
     comparison = compare(first, second, ["etude", "evaluate", *argv])
-    folder = _folder(arguments, _run_of(Path(arguments.policy)), "comparison", taken_ok=True)
+    folder = result_folder(arguments.output_dir, run_of(arguments.policy), "comparison", taken_ok=True)
     comparison.save(folder)
     _record(folder, comparison)
     print(_as_json(comparison, folder) if arguments.json else comparison_summary(comparison, folder))
@@ -56,13 +57,13 @@ def _evaluate(
     from etude.policies import load_policy
     from etude.simulation import resolve
 
-    run = _run_of(Path(policy_path))
+    run = run_of(policy_path)
     # Names are checked before the weights are loaded.
     environment = spec or _environment(arguments, policy_path, run)
     resolve(dataclasses.replace(environment, observations={}))
     loaded = load_policy(policy_path, arguments.device, arguments.checkpoint, arguments.overrides, arguments.rename_map)
     name = f"{environment.type}-{environment.task}" if environment.task else environment.type
-    target = _folder(arguments, run, _name(name, loaded), label)
+    target = result_folder(arguments.output_dir, run, _name(name, loaded), label)
     with (
         atomic_directory(target) as temporary,
         RolloutProgress(arguments.episodes, label or "rollouts", quiet=arguments.json) as progress,
@@ -137,40 +138,8 @@ def _name(environment: str, loaded: LoadedPolicy) -> str:
     return environment if loaded.step is None else f"{environment}-{loaded.step:06d}"
 
 
-def _folder(
-    arguments: RolloutArguments, run: RunFolder | None, name: str, label: str = "", *, taken_ok: bool = False
-) -> Path:
-    """Where a result goes: --output_dir, else the run's `evaluations/`, else `outputs/eval/`.
-
-    Raises:
-        RunFolderError: --output_dir holds something already.
-    """
-    if arguments.output_dir is not None:
-        folder = arguments.output_dir / label if label else arguments.output_dir
-        if not taken_ok and folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise RunFolderError(f"the output folder {folder} exists already", hint="choose another --output_dir")
-        return folder
-    if run is not None:
-        return run.new_evaluation(name)
-    # A policy from elsewhere has no run folder; its results are numbered in one of their own.
-    folder, number = Path("outputs/eval") / name, 2
-    while folder.exists():
-        folder, number = Path("outputs/eval") / f"{name}-{number}", number + 1
-    return folder
-
-
-def _run_of(path: Path) -> RunFolder | None:
-    """The run folder that `path` lies in, if it lies in one."""
-    if not path.exists():
-        return None
-    try:
-        return RunFolder.open(path)
-    except RunFolderError:
-        return None
-
-
 def _record(folder: Path, result: RolloutResult | ComparisonResult) -> None:
-    run = _run_of(folder)
+    run = run_of(folder)
     if run is not None:
         record_evaluation(run, result, folder)
 
