@@ -128,8 +128,16 @@ def _as_text(config: dict[str, Any], *, as_json: bool) -> str:
     return dump_yaml(config).rstrip()
 
 
+class _ToStandardError(logging.Handler):
+    """Writes to standard error as it is when a record comes, not as it was when logging was set up."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one record."""
+        print(self.format(record), file=sys.stderr)
+
+
 def _set_up_logging(level: str) -> None:
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr, force=True)
+    logging.basicConfig(level=logging.WARNING, handlers=[_ToStandardError()], force=True)
     logging.getLogger("etude").setLevel(level)
     if level == "DEBUG":
         logging.getLogger("lerobot").setLevel(level)
