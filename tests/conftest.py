@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,3 +27,17 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no demonstrations at {folder}; set ETUDE_TEST_DATA")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def logging_as_before() -> Iterator[None]:
+    """A command sets logging up for its process; here it shares the process with the tests after it."""
+    root, ours = logging.getLogger(), logging.getLogger("etude")
+    handlers, level, our_level = root.handlers[:], root.level, ours.level
+    yield
+    for handler in [handler for handler in root.handlers if handler not in handlers]:
+        root.removeHandler(handler)
+    for handler in [handler for handler in handlers if handler not in root.handlers]:
+        root.addHandler(handler)
+    root.setLevel(level)
+    ours.setLevel(our_level)
