@@ -256,3 +256,22 @@ def test_shapes_that_do_not_fit_a_checkpoint(flags: list[str], tmp_path: Path, s
                 "--steps=2", "--mlflow.enable=false", f"--output_dir={tmp_path / 'second'}",
             ]
         )  # fmt: skip
+
+
+def test_an_upload_that_fails_loses_nothing(flags: list[str], tmp_path: Path) -> None:
+    from etude.errors import EtudeError
+
+    root = tmp_path / "run"
+    with pytest.raises(EtudeError, match="the run is complete") as caught:
+        run([*flags, "--policy.push_to_hub=true", "--policy.repo_id=some/policy", "--steps=2", f"--output_dir={root}"])
+    assert f"hf upload some/policy {root}" in (caught.value.hint or "")
+    assert json.loads((root / "run.json").read_text())["status"] == "finished"
+    assert weights(root)
+
+
+@pytest.mark.parametrize("flag", ["--save_checkpoint_to_hub=true", "--sample_weighting.type=rabc"])
+def test_what_only_lerobots_trainer_does_is_refused(flags: list[str], tmp_path: Path, flag: str) -> None:
+    from etude.errors import UsageError
+
+    with pytest.raises(UsageError, match="not supported"):
+        run([*flags, "--policy.repo_id=some/policy", flag, "--steps=2", f"--output_dir={tmp_path / 'run'}"])

@@ -13,6 +13,7 @@ from etude.errors import CheckpointError, DatasetError, EtudeError, StorageError
 from etude.imitation.dataset import TrainingData, find_training_data
 from etude.imitation.precision import choose_precision
 from etude.imitation.processes import Processes
+from etude.imitation.publishing import push_to_hub
 from etude.imitation.session import Session, open_session, training_frames
 from etude.imitation.settings import TrainSettings, encode
 from etude.imitation.trainer import Outcome, Rollout, Trainer
@@ -123,6 +124,8 @@ def train(
             outcome = Trainer(session, run, _Everyone(shown, tracker), rollout).run()
             shown.finished()
             ending.outcome = outcome
+        if processes.is_main and outcome.status != "stopped" and (name := push_to_hub(session, run)):
+            display.note(f"uploaded to {name}")
         return Result(run, outcome, manifest, processes.is_main)
     finally:
         processes.close()

@@ -115,12 +115,15 @@ def check_together(lerobot: Any, checkpoint_mode: str) -> None:
         raise UsageError(
             f"eval_steps={lerobot.eval_steps} needs held-out episodes", hint="set --dataset.eval_split=0.1"
         )
-    for name, wanted in (
-        ("policy.push_to_hub", policy.push_to_hub),
-        ("save_checkpoint_to_hub", lerobot.save_checkpoint_to_hub),
-    ):
-        if wanted and not policy.repo_id:
-            raise UsageError(f"{name}=true does not say where to", hint="add --policy.repo_id=USER/NAME")
+    if lerobot.sample_weighting is not None:
+        raise UsageError("sample_weighting is not supported", hint="lerobot-train has it")
+    if lerobot.save_checkpoint_to_hub:
+        raise UsageError(
+            "save_checkpoint_to_hub is not supported",
+            hint="--policy.push_to_hub=true --policy.repo_id=USER/NAME uploads the finished policy",
+        )
+    if policy.push_to_hub and not policy.repo_id:
+        raise UsageError("policy.push_to_hub=true does not say where to", hint="add --policy.repo_id=USER/NAME")
     if lerobot.dataloader_multiprocessing_context not in (None, *contexts):
         raise UsageError(
             f"dataloader_multiprocessing_context must be one of {', '.join(contexts)} or null, "
