@@ -4,27 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from etude.errors import UsageError, nearest
-
 __all__ = ["choose_precision"]
-
-PRECISIONS = ("auto", "no", "bf16", "fp16")
 
 
 def choose_precision(asked: str, policy_config: Any) -> str:
-    """The precision that `--precision` stands for: no | bf16 | fp16.
+    """The precision that `--precision` stands for: no | bf16 | fp16. The settings have checked the name.
 
     `auto` follows LeRobot: the policy's own `dtype`, else `use_amp` with autocast's default for the device.
-
-    Raises:
-        UsageError: the name is none of these.
     """
-    if asked not in PRECISIONS:
-        close = nearest(asked, PRECISIONS)
-        raise UsageError(
-            f"unknown precision {asked!r}",
-            hint=f"allowed: {', '.join(PRECISIONS)}" + (f"; nearest: {close[0]}" if close else ""),
-        )
     if asked != "auto":
         return asked
     if hasattr(policy_config, "dtype"):

@@ -10,7 +10,7 @@ import hashlib
 import json
 import logging
 import shutil
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -171,7 +171,7 @@ class CheckpointStore:
             replace_symlink(self.folder / LAST, kept.path.name)
         return [item.step for item in later]
 
-    def latest_intact(self, rejected: Collection[int] = ()) -> tuple[Checkpoint, list[str]]:
+    def latest_intact(self) -> tuple[Checkpoint, list[str]]:
         """The newest checkpoint that verifies, and a sentence for each newer one that did not.
 
         Raises:
@@ -179,8 +179,6 @@ class CheckpointStore:
         """
         problems = []
         for checkpoint in reversed(self.all()):
-            if checkpoint.step in rejected:
-                continue
             try:
                 checkpoint.verify()
             except CheckpointError as error:
