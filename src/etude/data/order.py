@@ -7,6 +7,7 @@ process of a distributed run knows its share without asking.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -14,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-__all__ = ["BatchOrder", "Position", "Share"]
+__all__ = ["BatchOrder", "Position", "SampleOrder", "Share"]
 
 type Rows = npt.NDArray[np.int64]
 
@@ -41,12 +42,10 @@ class Share:
     weight: float
 
 
-class BatchOrder:
-    """The order of samples.
+class SampleOrder(ABC):
+    """Which samples the batch of each step holds.
 
     Args:
-        rows: table rows that may start a sample, in the data's order.
-        seed: of the permutations.
         shares: parts of a global batch: processes times accumulated batches.
         share_size: samples in a part.
         start: where step `first_step` begins.
@@ -54,30 +53,29 @@ class BatchOrder:
     """
 
     def __init__(
-        self,
-        rows: Rows,
-        *,
-        seed: int,
-        share_size: int,
-        shares: int = 1,
-        start: Position | None = None,
-        first_step: int = 0,
+        self, *, share_size: int, shares: int = 1, start: Position | None = None, first_step: int = 0
     ) -> None:
-        self._rows = rows
-        self._seed = seed
         self._share_size = share_size
         self.shares = shares
         self._start = start or Position()
         self._first_step = first_step
-        self._permutation = lru_cache(maxsize=2)(self._make_permutation)
 
     @property
     def global_batch(self) -> int:
         return self._share_size * self.shares
 
     @property
+    @abstractmethod
     def num_samples(self) -> int:
-        return len(self._rows)
+        """Samples of an epoch."""
+
+    @abstractmethod
+    def rows_of(self, step: int) -> Rows:
+        """All rows of the global batch, which is shorter at the end of an epoch."""
+
+    @abstractmethod
+    def share(self, step: int, index: int) -> Share:
+        """Part `index` of the global batch."""
 
     def position(self, step: int) -> Position:
         """Where the batch of this step (0 is the first update) begins."""
@@ -92,6 +90,35 @@ class BatchOrder:
     def starts_epoch(self, step: int) -> bool:
         """Whether the batch of this step is an epoch's first."""
         return self.position(step).sample == 0
+
+
+class BatchOrder(SampleOrder):
+    """A permutation of all rows for each epoch.
+
+    Args:
+        rows: table rows that may start a sample, in the data's order.
+        seed: of the permutations.
+        shares, share_size, start, first_step: as `SampleOrder` has them.
+    """
+
+    def __init__(
+        self,
+        rows: Rows,
+        *,
+        seed: int,
+        share_size: int,
+        shares: int = 1,
+        start: Position | None = None,
+        first_step: int = 0,
+    ) -> None:
+        super().__init__(share_size=share_size, shares=shares, start=start, first_step=first_step)
+        self._rows = rows
+        self._seed = seed
+        self._permutation = lru_cache(maxsize=2)(self._make_permutation)
+
+    @property
+    def num_samples(self) -> int:
+        return len(self._rows)
 
     def rows_of(self, step: int) -> Rows:
         """All rows of the global batch, which is shorter at the end of an epoch."""
