@@ -60,6 +60,12 @@ class FrameTable:
             table = pads.dataset(files, format="parquet").to_table(columns=names, filter=chosen)
         except (pa.ArrowException, OSError) as error:
             raise DatasetError(f"cannot read {root / 'data'}: {error}", hint=f"etude data check {root}") from error
+        return cls.of(table, features)
+
+    @classmethod
+    def of(cls, table: pa.Table, features: dict[str, dict[str, Any]]) -> FrameTable:
+        """Take the columns that are features from a table of whole episodes."""
+        names = [name for name in table.column_names if name in features]
         columns = {name: _column(table.column(name), features[name]) for name in names}
         episode = table.column("episode_index").to_numpy()
         start, end = _episode_bounds(episode)
