@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
+import shutil
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +18,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MUJOCO_GL", "egl")
 os.environ.setdefault("WANDB_MODE", "offline")
 os.environ["PATH"] = f"{sys.prefix}/bin{os.pathsep}{os.environ.get('PATH', '')}"  # commands are printed as `etude ...`
+# Runs keep decoded frames in a cache: not in the user's. Commands started by a test inherit the place.
+os.environ["ETUDE_CACHE"] = tempfile.mkdtemp(prefix="etude-test-cache-")
+atexit.register(shutil.rmtree, os.environ["ETUDE_CACHE"], ignore_errors=True)
 for name in ("MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_NAME"):
     os.environ.pop(name, None)
 

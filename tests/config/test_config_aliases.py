@@ -85,7 +85,7 @@ REFUSED = {
 
 
 def test_every_row_of_the_table_is_here() -> None:
-    assert {alias.spelling for alias in ALIASES} == ROWS.keys() | REFUSED.keys() | {"config_path"}
+    assert {alias.spelling for alias in ALIASES} == ROWS.keys() | REFUSED.keys() | {"config_path", "frames.cache"}
     assert len({alias.spelling for alias in ALIASES}) == len(ALIASES)
 
 
@@ -107,6 +107,13 @@ def test_what_belongs_elsewhere_is_explained(spelling: str) -> None:
     with pytest.raises(UsageError, match=r"belongs to") as caught:
         config.resolve([DATA, *REFUSED[spelling]])
     assert caught.value.hint
+
+
+@pytest.mark.parametrize("value", ["auto", "memory", "off"])
+def test_what_has_another_name_now_is_explained(value: str) -> None:
+    with pytest.raises(UsageError, match=r"frames.cache: frames.store has taken its place") as caught:
+        config.resolve([DATA, f"--frames.cache={value}"])
+    assert "--frames.store=video" in (caught.value.hint or "")
 
 
 @pytest.mark.parametrize("spelling", POLICY_SPELLINGS)

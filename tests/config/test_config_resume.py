@@ -136,3 +136,14 @@ def test_what_is_no_run(tmp_path: Path, run: Path) -> None:
     (run / "run.json").write_text("{")
     with pytest.raises(RunFolderError, match="not readable"):
         config.resolve(["--resume", str(run)])
+
+
+@pytest.mark.parametrize(("cache", "store"), [("auto", "auto"), ("memory", "off"), ("off", "video")])
+def test_a_run_that_knew_the_frame_cache_goes_on(run: Path, cache: str, store: str) -> None:
+    recorded = {**RECORDED, "frames": {"cache": cache, "memory_gib": 2.0}}
+    (run / "run.json").write_text(json.dumps({"kind": "imitation", "name": "reach", "config": recorded}))
+    expected = {"store": store, "memory_gib": 2.0}
+    assert config.resolve(["--resume", str(run)]).values["frames"] == expected
+    assert config.resolve(["--config", str(run)]).values["frames"] == expected
+    changed = config.resolve(["--resume", str(run), "--frames.store=raw"])
+    assert changed.values["frames"] == {"store": "raw", "memory_gib": 2.0}

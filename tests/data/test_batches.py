@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from etude.config.options import FramesOptions
 from etude.data.demonstrations import Demonstrations, PictureSettings
 from etude.data.order import BatchOrder
 from etude.data.split import EpisodeSplit
@@ -33,7 +34,7 @@ def with_cameras(deltas: dict[str, list[int]], meta: Any) -> dict[str, list[int]
     return windows
 
 
-def assert_equal_batches(root: Path, deltas: dict[str, list[int]], episodes: list[int], cache: str) -> None:
+def assert_equal_batches(root: Path, deltas: dict[str, list[int]], episodes: list[int], store: str) -> None:
     from lerobot.datasets.lerobot_dataset import LeRobotDataset
     from lerobot.datasets.sampler import EpisodeAwareSampler
 
@@ -59,7 +60,7 @@ def assert_equal_batches(root: Path, deltas: dict[str, list[int]], episodes: lis
     demonstrations = Demonstrations.open(
         metadata(root), EpisodeSplit(episodes, []), restrict_statistics=False, imagenet=False
     )
-    demonstrations.open_pictures(meta.camera_keys, PictureSettings(cache=cache))
+    demonstrations.open_pictures(meta.camera_keys, PictureSettings(FramesOptions(store=store)))
     source = demonstrations.source(windows)
     order = BatchOrder(demonstrations.table.rows_of(episodes, 3), seed=7, share_size=5)
     for step, expected in zip(range(4), loader, strict=False):
@@ -79,30 +80,30 @@ def to_unit(frames: torch.Tensor) -> torch.Tensor:
     return frames.to(torch.float32) / 255 if frames.dtype == torch.uint8 else frames
 
 
-@pytest.mark.parametrize("cache", ["off", "memory"])
+@pytest.mark.parametrize("store", ["video", "off"])
 @pytest.mark.parametrize("deltas", [ACT, DIFFUSION, SMOLVLA, TDMPC], ids=["act", "diffusion", "smolvla", "tdmpc"])
-def test_pusht(shared_data: Path, deltas: dict[str, list[int]], cache: str) -> None:
-    assert_equal_batches(shared_data / "pusht-human", deltas, [0, 3, 205], cache)
+def test_pusht(shared_data: Path, deltas: dict[str, list[int]], store: str) -> None:
+    assert_equal_batches(shared_data / "pusht-human", deltas, [0, 3, 205], store)
 
 
-@pytest.mark.parametrize("cache", ["off", "memory"])
-def test_a_real_arm(shared_data: Path, cache: str) -> None:
-    assert_equal_batches(shared_data / "cr5-real-v30", DIFFUSION, [1, 4], cache)
+@pytest.mark.parametrize("store", ["video", "off"])
+def test_a_real_arm(shared_data: Path, store: str) -> None:
+    assert_equal_batches(shared_data / "cr5-real-v30", DIFFUSION, [1, 4], store)
 
 
-@pytest.mark.parametrize("cache", ["off", "memory"])
+@pytest.mark.parametrize("store", ["video", "off"])
 @pytest.mark.parametrize("deltas", [ACT, DIFFUSION], ids=["act", "diffusion"])
-def test_pictures_in_the_tables_and_odd_features(tmp_path: Path, deltas: dict[str, list[int]], cache: str) -> None:
+def test_pictures_in_the_tables_and_odd_features(tmp_path: Path, deltas: dict[str, list[int]], store: str) -> None:
     root = tmp_path / "set"
     make_image_dataset(root)
-    assert_equal_batches(root, deltas, [0, 2], cache)
+    assert_equal_batches(root, deltas, [0, 2], store)
 
 
-@pytest.mark.parametrize("cache", ["off", "memory"])
-def test_depth_in_videos_and_in_pictures(tmp_path: Path, cache: str) -> None:
+@pytest.mark.parametrize("store", ["video", "off"])
+def test_depth_in_videos_and_in_pictures(tmp_path: Path, store: str) -> None:
     root = tmp_path / "set"
     make_depth_dataset(root)
-    assert_equal_batches(root, DIFFUSION, [0, 2], cache)
+    assert_equal_batches(root, DIFFUSION, [0, 2], store)
 
 
 def make_depth_dataset(root: Path) -> None:
@@ -182,7 +183,7 @@ def test_two_threads_read_the_same_video(shared_data: Path) -> None:
     """As training's prefetcher and a validation do; LeRobot hands both the same decoder."""
     meta = metadata(shared_data / "pusht-human")
     demonstrations = Demonstrations.open(meta, EpisodeSplit([0, 1, 2], []), restrict_statistics=False, imagenet=False)
-    demonstrations.open_pictures(meta.camera_keys, PictureSettings(cache="off", threads=4))
+    demonstrations.open_pictures(meta.camera_keys, PictureSettings(FramesOptions(store="video"), threads=4))
     source = demonstrations.source(ACT)
     batches = [np.random.default_rng(seed).choice(len(demonstrations.table), 8) for seed in range(16)]
     expected = [source.batch(rows)["observation.image"] for rows in batches]

@@ -290,6 +290,13 @@ ALIASES: tuple[Alias, ...] = (
     ),
     *(_refuse(name, _RL, _RL_HINT) for name in ("mode", "task", "num_envs", "headless", "max_iterations")),
     Alias("job.target", "refused: `etude train` trains on the machine where it is started", _job_target),
+    # What was, and is called otherwise now.
+    _refuse(
+        "frames.cache",
+        "frames.store has taken its place",
+        "--frames.store=off keeps frames in memory where they fit, as cache=memory did; "
+        "--frames.store=video decodes for each batch, as cache=off did; auto is the default",
+    ),
 )
 
 _BY_SPELLING = {alias.spelling: alias for alias in ALIASES}

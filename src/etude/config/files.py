@@ -18,11 +18,13 @@ import yaml
 from etude.config.scalars import parse_scalar
 from etude.errors import UsageError, nearest
 
-__all__ = ["ConfigFile", "dump_yaml", "read_config"]
+__all__ = ["ConfigFile", "dump_yaml", "read_config", "up_to_date"]
 
 MANIFEST, TRAIN_CONFIG = "run.json", "train_config.json"
 # Settings of a recorded run that say where it was, not what it was.
 _PLACE = ("output_dir", "checkpoint_path", "resume")
+# frames.cache of older runs, as frames.store.
+_STORE_OF_CACHE = {"memory": "off", "off": "video"}
 
 
 @dataclass(frozen=True)
@@ -62,8 +64,17 @@ def read_config(path: Path) -> ConfigFile:
         values = values["config"]
     recorded = is_manifest or file.name == TRAIN_CONFIG
     if recorded:
-        values = {name: value for name, value in values.items() if name not in _PLACE}
+        values = up_to_date({name: value for name, value in values.items() if name not in _PLACE})
     return ConfigFile(file, values, recorded)
+
+
+def up_to_date(recorded: dict[str, Any]) -> dict[str, Any]:
+    """The settings that an older version wrote down, by today's names."""
+    frames = recorded.get("frames")
+    if not isinstance(frames, dict) or "cache" not in frames:
+        return recorded
+    kept = {name: value for name, value in frames.items() if name != "cache"}
+    return {**recorded, "frames": {"store": _STORE_OF_CACHE.get(frames["cache"], "auto"), **kept}}
 
 
 def dump_yaml(values: dict[str, Any]) -> str:

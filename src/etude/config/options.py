@@ -70,16 +70,27 @@ class MlflowOptions:
 
 @dataclass
 class FramesOptions:
-    """How video frames reach the batches.
+    """How camera frames reach the batches: decoded once into a store on the disk, or read from the videos.
 
     Attributes:
-        cache: auto (decode each video once into memory when it fits), memory (insist on it),
-            off (decode for each batch).
-        memory_gib: most memory the decoded frames may take; null means a quarter of what is free.
+        store: raw (exact), zstd (exact, compressed), jpeg (10 to 20 times smaller, lossy), video (no store: the videos
+            are decoded as batches need them), off (nothing on the disk: into memory where it fits), or auto.
+        quality: of jpeg, 1 to 100.
+        width, height: store frames in this size, and make the policy for it; null keeps the dataset's.
+        path: folder of the stores; null means $ETUDE_CACHE/frames, else ~/.cache/etude/frames.
+        memory_gib: most memory that frames may take; null means half of what is free for a store's pages,
+            a quarter for frames that are kept nowhere else.
+        disk_gib: most that this run's stores may take; null means half of what is free for auto, which always
+            leaves 10 GiB.
     """
 
-    cache: Literal["auto", "memory", "off"] = "auto"
+    store: Literal["auto", "raw", "zstd", "jpeg", "video", "off"] = "auto"
+    quality: int = 95
+    width: int | None = None
+    height: int | None = None
+    path: str | None = None
     memory_gib: float | None = None
+    disk_gib: float | None = None
 
 
 @dataclass

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from etude.config.files import MANIFEST, TRAIN_CONFIG
+from etude.config.files import MANIFEST, TRAIN_CONFIG, up_to_date
 from etude.config.scalars import show
 from etude.errors import RunFolderError, UsageError
 
@@ -109,7 +109,7 @@ def recorded_settings(run: Path, step: int | None) -> dict[str, Any]:
         except (ValueError, OSError, KeyError, TypeError) as error:
             raise RunFolderError(f"{file} is not readable: {error}") from error
         if isinstance(settings, dict) and settings:
-            return settings
+            return up_to_date(settings)
     raise RunFolderError(
         f"{run} cannot be resumed: it has neither {MANIFEST} nor checkpoints/{checkpoint}",
         hint="it stopped before anything was saved; start it again",

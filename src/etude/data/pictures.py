@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import logging
-import os
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -216,14 +215,6 @@ class InMemory:
     def read(self, rows: Rows) -> torch.Tensor:
         """A copy of these rows' frames."""
         return self._frames[torch.from_numpy(self._place[rows])]
-
-
-def memory_available() -> int:
-    """Bytes that new arrays may take without swapping."""
-    for line in Path("/proc/meminfo").read_text().splitlines() if os.path.exists("/proc/meminfo") else ():
-        if line.startswith("MemAvailable:"):
-            return int(line.split()[1]) * 1024
-    return 4 << 30
 
 
 def _depth_decoder(meta: Any, key: str, unit: str) -> Callable[[torch.Tensor], torch.Tensor] | None:

@@ -224,10 +224,8 @@ def _make_validation(
 
 
 def _picture_settings(config: Any, options: TrainOptions, expected_reads: int) -> PictureSettings:
-    memory = options.frames.memory_gib
     return PictureSettings(
-        cache=options.frames.cache,
-        memory_bytes=None if memory is None else int(memory * 2**30),
+        options.frames,
         expected_reads=expected_reads,
         threads=max(1, config.num_workers),
         backend=config.dataset.video_backend,
