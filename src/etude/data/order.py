@@ -52,9 +52,7 @@ class SampleOrder(ABC):
         first_step: steps already done when this order begins.
     """
 
-    def __init__(
-        self, *, share_size: int, shares: int = 1, start: Position | None = None, first_step: int = 0
-    ) -> None:
+    def __init__(self, *, share_size: int, shares: int = 1, start: Position | None = None, first_step: int = 0) -> None:
         self._share_size = share_size
         self.shares = shares
         self._start = start or Position()

@@ -4,6 +4,7 @@ from etude.data.sources.fingerprint import fingerprint
 from etude.data.sources.info import DatasetInfo, Feature, UnreadableError, read_info
 from etude.data.sources.layout import DatasetLayout, EpisodeRecord, VideoSpan, read_layout
 from etude.data.sources.location import DatasetLocation, locate
+from etude.data.sources.stream import StreamLocation, locate_stream
 from etude.data.sources.upgrade import ensure_v30
 
 __all__ = [
@@ -12,11 +13,13 @@ __all__ = [
     "DatasetLocation",
     "EpisodeRecord",
     "Feature",
+    "StreamLocation",
     "UnreadableError",
     "VideoSpan",
     "ensure_v30",
     "fingerprint",
     "locate",
+    "locate_stream",
     "read_info",
     "read_layout",
 ]

@@ -14,7 +14,7 @@ from etude.errors import DatasetError, StorageError
 from etude.extras import require
 from etude.runs.atomic import TEMPORARY_PREFIX
 
-__all__ = ["cached_snapshot", "download", "download_to", "lerobot_home"]
+__all__ = ["best_revision", "cached_snapshot", "download", "download_to", "explained", "lerobot_home"]
 
 logger = logging.getLogger(__name__)
 
@@ -87,7 +87,16 @@ def _fetch(repo_id: str, revision: str | None, because: str, **where: Any) -> st
         logger.info("downloading %s (%s)", repo_id, chosen)
         return str(hub.snapshot_download(repo_id, repo_type="dataset", revision=chosen, allow_patterns=PARTS, **where))
 
-    return _explained(fetch, repo_id, revision, because)
+    return explained(fetch, repo_id, revision, because)
+
+
+def best_revision(repo_id: str) -> str:
+    """The newest version of a dataset that can be used, as the hub tags it; `main` where it tags none.
+
+    Raises:
+        DatasetError: the hub cannot be reached, refuses, or has no such dataset.
+    """
+    return explained(lambda: _best_revision(require("huggingface_hub", "imitation"), repo_id), repo_id, None)
 
 
 def _best_revision(hub: Any, repo_id: str) -> str:
@@ -95,7 +104,16 @@ def _best_revision(hub: Any, repo_id: str) -> str:
     return next((name for name in REVISIONS if name in tags), "main")
 
 
-def _explained(fetch: Callable[[], str], repo_id: str, revision: str | None, because: str) -> str:
+def explained[T](fetch: Callable[[], T], repo_id: str, revision: str | None, because: str = "") -> T:
+    """What `fetch` returns; what goes wrong on the way to the hub becomes a sentence.
+
+    Args:
+        because: why the hub is asked at all.
+
+    Raises:
+        DatasetError: the hub cannot be reached, refuses, or has no such dataset.
+        StorageError: a full or read-only disk.
+    """
     errors = require("huggingface_hub.errors", "imitation")
     httpx = require("httpx", "imitation")
     start = f"{because + ', and ' if because else ''}the dataset {repo_id} cannot be downloaded: "
