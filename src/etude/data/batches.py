@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -12,9 +12,25 @@ import torch
 from etude.data.pictures import PictureReader
 from etude.data.table import FrameTable, Rows
 
-__all__ = ["Batch", "BatchSource"]
+__all__ = ["Batch", "BatchSource", "Source"]
 
 Batch = dict[str, Any]
+
+
+class Source(Protocol):
+    """Makes batches of rows, whatever a row is counted in."""
+
+    def batch(self, rows: Rows) -> Batch:
+        """The batch of samples that start at these rows."""
+        ...
+
+    def unpadded(self, key: str, rows: Rows) -> int:
+        """How many frames in these rows' windows lie inside their episodes."""
+        ...
+
+    def episodes(self, rows: Rows) -> Rows:
+        """The number of each row's episode."""
+        ...
 
 
 class BatchSource:
@@ -70,6 +86,10 @@ class BatchSource:
     def unpadded(self, key: str, rows: Rows) -> int:
         """How many frames in these rows' windows lie inside their episodes."""
         return int((~self._padding(key, rows)).sum())
+
+    def episodes(self, rows: Rows) -> Rows:
+        """The number of each row's episode in the dataset."""
+        return self.table.episode[rows]
 
     def _values(self, key: str, column: torch.Tensor, rows: Rows) -> torch.Tensor:
         if key not in self._deltas:

@@ -10,10 +10,11 @@ from typing import Any
 
 from etude.data.batches import BatchSource
 from etude.data.frames.opening import PictureSettings, open_readers
+from etude.data.order import BatchOrder
 from etude.data.pictures import PictureReader
 from etude.data.split import EpisodeSplit
-from etude.data.statistics import episode_statistics
-from etude.data.table import FrameTable
+from etude.data.statistics import settle_statistics
+from etude.data.table import FrameTable, Rows
 
 __all__ = ["Demonstrations", "PictureSettings"]
 
@@ -52,12 +53,9 @@ class Demonstrations:
         everything = sorted({*split.train, *split.val})
         chosen = None if len(everything) == meta.total_episodes else everything
         table = FrameTable.load(Path(meta.root), meta.features, chosen)
-        if restrict_statistics:
-            meta.stats = episode_statistics(Path(meta.root), split.train, meta.features, meta.stats or {})
-        if meta.stats:
-            meta.rescale_depth_stats(depth_unit)
-        if imagenet:
-            _use_imagenet_statistics(meta)
+        settle_statistics(
+            meta, only=split.train if restrict_statistics else None, imagenet=imagenet, depth_unit=depth_unit
+        )
         return cls(meta, split, table)
 
     def open_pictures(
@@ -76,6 +74,15 @@ class Demonstrations:
         self._readers.update(readers)
         self.notes.extend(notes)
 
+    def rows_of(self, episodes: Sequence[int], drop_last: int = 0) -> Rows:
+        """Rows that may start a sample of these episodes, leaving out the last `drop_last` frames of each."""
+        return self.table.rows_of(episodes, drop_last)
+
+    def order(self, drop_last: int = 0, *, readers: int = 1, **how: Any) -> BatchOrder:
+        """The order of the training samples; `how` as `BatchOrder` takes it. Every process may read any row."""
+        del readers
+        return BatchOrder(self.rows_of(self.split.train, drop_last), **how)
+
     def source(self, delta_indices: Mapping[str, Sequence[int]] | None) -> BatchSource:
         """Batches over this dataset's rows, with these windows."""
         return BatchSource(
@@ -88,14 +95,3 @@ class Demonstrations:
 
     def _is_read(self, key: str) -> bool:
         return key in self._readers or key not in self.meta.camera_keys
-
-
-def _use_imagenet_statistics(meta: Any) -> None:
-    import torch
-    from lerobot.utils.constants import IMAGENET_STATS
-
-    for key in meta.camera_keys:
-        if key in meta.depth_keys:
-            continue
-        for name, values in IMAGENET_STATS.items():
-            meta.stats.setdefault(key, {})[name] = torch.tensor(values, dtype=torch.float32)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
-__all__ = ["episode_statistics"]
+__all__ = ["episode_statistics", "settle_statistics"]
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +42,34 @@ def episode_statistics(root: Path, episodes: Sequence[int], features: dict[str, 
     shared = set.intersection(*(set(stats) for stats in collected))
     aggregated = aggregate_stats([{key: stats[key] for key in shared} for stats in collected])
     return {**whole, **aggregated}
+
+
+def settle_statistics(meta: Any, *, only: Sequence[int] | None, imagenet: bool, depth_unit: str) -> None:
+    """Make `meta.stats` those to normalise with.
+
+    Args:
+        meta: LeRobot's metadata.
+        only: take these episodes' statistics; None keeps the whole dataset's.
+        imagenet: normalise pictures with ImageNet's mean and deviation, as LeRobot does by default.
+        depth_unit: what depth is handed out in, and so its statistics too: mm | m.
+    """
+    if only is not None:
+        meta.stats = episode_statistics(Path(meta.root), only, meta.features, meta.stats or {})
+    if meta.stats:
+        meta.rescale_depth_stats(depth_unit)
+    if imagenet:
+        _use_imagenet_statistics(meta)
+
+
+def _use_imagenet_statistics(meta: Any) -> None:
+    import torch
+    from lerobot.utils.constants import IMAGENET_STATS
+
+    for key in meta.camera_keys:
+        if key in meta.depth_keys:
+            continue
+        for name, values in IMAGENET_STATS.items():
+            meta.stats.setdefault(key, {})[name] = torch.tensor(values, dtype=torch.float32)
 
 
 def _unflatten(row: dict[str, Any], names: list[str], features: dict[str, Any]) -> Statistics:

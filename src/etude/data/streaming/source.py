@@ -157,6 +157,10 @@ class StreamSource:
         window = rows[:, None] + np.asarray(self._deltas[key], dtype=np.int64)[None, :]
         return int(((window >= first) & (window < first + self._index.length[episodes, None])).sum())
 
+    def episodes(self, rows: Rows) -> Rows:
+        """The number of each row's episode in the dataset."""
+        return self._index.episode_of(rows)
+
     def _let_go(self, wanted: list[int], samples: int) -> None:
         self._served += samples
         self._last_used |= dict.fromkeys(wanted, self._served)

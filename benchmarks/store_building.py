@@ -1,0 +1,126 @@
+"""Seconds to build the frame store against `ffmpeg -f null` decoding the same files on the same cores.
+
+    python benchmarks/store_building.py [--set cr5] [--form raw] [--rounds 5] [--json FILE]
+
+ffmpeg decodes and throws the frames away: the least that any store costs. It runs in two ways, file by file with
+its own threads, and all files at once (as many at a time as there are cores); the faster counts. Ours includes the
+start of the worker processes, checksums and the last byte on the disk; the store is deleted before each round. The
+figure demanded is for raw frames. The systems take turns.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import options
+import sets
+
+FormName = Literal["raw", "zstd", "jpeg"]
+COLUMNS = ["set", "store", "frames", "etude_s", "ffmpeg_s", "ffmpeg", "ratio", "demanded", "met", "store_gib", "cpu_s"]
+DEMANDED = 0.9
+FORMS: tuple[FormName, ...] = ("raw", "zstd", "jpeg")
+
+
+def decode_with_ffmpeg(files: list[Path], at_once: int) -> None:
+    """Decode files and throw the frames away."""
+
+    def decode(file: Path) -> None:
+        command = ["ffmpeg", "-nostdin", "-v", "error", "-i", str(file), "-f", "null", "-"]
+        subprocess.run(command, check=True)
+
+    with ThreadPoolExecutor(at_once) as pool:
+        list(pool.map(decode, files))
+
+
+def build(meta: Any, fingerprint: str, cameras: list[str], form: Any, cache: Path) -> None:
+    """Build the stores of all cameras, one after the other, as a training run does."""
+    from etude.data.frames.build import build_store
+
+    for camera in cameras:
+        build_store(meta, fingerprint, camera, form, cache=cache)
+
+
+def timed(work: Callable[[], None]) -> tuple[float, float]:
+    """Wall seconds, and processor seconds of the children that ended."""
+    began, cpu_began = time.perf_counter(), os.times()
+    work()
+    wall_s, cpu = time.perf_counter() - began, os.times()
+    used = [cpu.children_user - cpu_began.children_user, cpu.children_system - cpu_began.children_system]
+    return wall_s, sum(used) + cpu.user - cpu_began.user + cpu.system - cpu_began.system
+
+
+def measure(name: str, form: FormName, cache: Path, rounds: int) -> dict[str, Any]:
+    """The row of a set and a form."""
+    from lerobot.datasets.dataset_metadata import LeRobotDatasetMetadata
+
+    from etude.data.frames.forms import Form
+    from etude.data.sources import fingerprint
+
+    data = sets.find(name)
+    meta = LeRobotDatasetMetadata(data.repo_id, root=data.root)
+    build_it = partial(build, meta, fingerprint(data.root), data.cameras, Form(form), cache)
+    cores = len(os.sched_getaffinity(0))
+    ways = {"file by file": 1, "all at once": min(cores, len(data.videos))}
+    if ways["all at once"] == 1:
+        del ways["all at once"]
+    theirs: dict[str, list[float]] = {way: [] for way in ways}
+    ours: list[tuple[float, float]] = []
+    store_bytes = 0
+    for number in range(rounds + 1):  # the first reads files and code from the disk, and is not counted
+        for way, at_once in ways.items():
+            wall_s, _ = timed(partial(decode_with_ffmpeg, data.videos, at_once))
+            theirs[way] += [wall_s] if number else []
+        os.sync()
+        wall = timed(build_it)
+        ours += [wall] if number else []
+        store_bytes = sum(file.stat().st_size for file in cache.rglob("*.frames"))
+        shutil.rmtree(cache)
+        os.sync()  # what this round wrote must not slow the next down
+    way = min(theirs, key=lambda item: statistics.median(theirs[item]))
+    ratio = statistics.median(theirs[way]) / statistics.median(wall_s for wall_s, _ in ours)
+    row: dict[str, Any] = {
+        "set": name,
+        "store": form,
+        "frames": meta.total_frames * len(data.cameras),
+        "ffmpeg": way,
+        "ratio": ratio,
+    }
+    row |= {"etude_s": statistics.median(wall_s for wall_s, _ in ours), "ffmpeg_s": statistics.median(theirs[way])}
+    row |= {"cpu_s": statistics.median(cpu_s for _, cpu_s in ours), "store_gib": store_bytes / 2**30}
+    row |= {"rounds": {"etude": ours, **theirs}}
+    return row | ({"demanded": DEMANDED, "met": ratio >= DEMANDED} if form == "raw" else {})
+
+
+def main() -> int:
+    """Measure; exit code 1 when building raw frames is slower than demanded."""
+    parser = options.parser(__doc__)
+    parser.add_argument("--form", action="append", choices=FORMS)
+    parser.add_argument("--rounds", type=int, default=5)
+    arguments = parser.parse_args()
+    if shutil.which("ffmpeg") is None:
+        sys.exit("ffmpeg is not on the PATH")
+    rows = []
+    sets.CACHE.mkdir(parents=True, exist_ok=True)
+    for name in arguments.set or sets.NAMES:
+        for form in arguments.form or FORMS:
+            print(f"{name}, {form}", file=sys.stderr, flush=True)
+            with tempfile.TemporaryDirectory(dir=sets.CACHE) as folder:
+                rows.append(measure(name, form, Path(folder) / "frames", 1 if arguments.quick else arguments.rounds))
+    options.print_table(rows, COLUMNS)
+    options.write_json(arguments.json, arguments.device, rows)
+    return int(not all(row.get("met", True) for row in rows))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
