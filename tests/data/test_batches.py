@@ -86,12 +86,12 @@ def test_pusht(shared_data: Path, deltas: dict[str, list[int]], store: str) -> N
     assert_equal_batches(shared_data / "pusht-human", deltas, [0, 3, 205], store)
 
 
-@pytest.mark.parametrize("store", ["video", "off"])
+@pytest.mark.parametrize("store", ["video", "off", "raw", "zstd"])
 def test_a_real_arm(shared_data: Path, store: str) -> None:
     assert_equal_batches(shared_data / "cr5-real-v30", DIFFUSION, [1, 4], store)
 
 
-@pytest.mark.parametrize("store", ["video", "off"])
+@pytest.mark.parametrize("store", ["video", "off", "raw", "zstd"])
 @pytest.mark.parametrize("deltas", [ACT, DIFFUSION], ids=["act", "diffusion"])
 def test_pictures_in_the_tables_and_odd_features(tmp_path: Path, deltas: dict[str, list[int]], store: str) -> None:
     root = tmp_path / "set"
@@ -99,7 +99,7 @@ def test_pictures_in_the_tables_and_odd_features(tmp_path: Path, deltas: dict[st
     assert_equal_batches(root, deltas, [0, 2], store)
 
 
-@pytest.mark.parametrize("store", ["video", "off"])
+@pytest.mark.parametrize("store", ["video", "off", "raw", "zstd"])
 def test_depth_in_videos_and_in_pictures(tmp_path: Path, store: str) -> None:
     root = tmp_path / "set"
     make_depth_dataset(root)

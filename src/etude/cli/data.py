@@ -1,4 +1,4 @@
-"""`etude data`: look at demonstrations, check them, convert them, record them."""
+"""`etude data`: look at demonstrations, check them, convert them, record them, keep their frames decoded."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from etude.cli.arguments import Parser
+from etude.cli.episode_list import read_episodes
 from etude.cli.pasteable import command_line
 from etude.errors import UsageError, nearest
 
@@ -64,7 +65,7 @@ def check(argv: Sequence[str]) -> int:
     from etude.cli.data_output import report_text, stages
     from etude.data.checks import check_dataset
 
-    episodes = _episodes(options.episodes) if options.episodes else None
+    episodes = read_episodes(options.episodes) if options.episodes else None
     location = _located(options)
     with stages() as progress:
         report = check_dataset(location.root, options.level, episodes, progress)
@@ -99,11 +100,19 @@ def record(argv: Sequence[str]) -> int:
     return code
 
 
+def cache(argv: Sequence[str]) -> int:
+    """`etude data cache`"""
+    module = importlib.import_module("etude.cli.data_cache")
+    code: int = module.main(argv)
+    return code
+
+
 COMMANDS: dict[str, tuple[Callable[[Sequence[str]], int], str, str]] = {
     "info": (info, "say what a dataset holds", "etude data info DIR"),
     "check": (check, "find what is wrong with a dataset", "etude data check DIR --level full"),
     "convert": (convert, "rewrite a v2.1 dataset as v3.0, on a copy", "etude data convert DIR"),
     "record": (record, "record demonstrations of a simulated task", "etude data record --help"),
+    "cache": (cache, "keep decoded frames, list and remove them", "etude data cache list"),
 }
 
 
@@ -127,15 +136,3 @@ def _located(options: argparse.Namespace) -> DatasetLocation:
     from etude.data.sources import locate
 
     return locate(options.dataset or options.repo_id, options.root, options.revision)
-
-
-def _episodes(text: str) -> list[int]:
-    """`0-4,9` as numbers."""
-    numbers: list[int] = []
-    try:
-        for part in text.strip("[] ").split(","):
-            first, _, last = part.strip().partition("-")
-            numbers += range(int(first), int(last or first) + 1)
-    except ValueError:
-        raise UsageError(f"--episodes: cannot read {text!r}", hint="write numbers and ranges: 0-4,9") from None
-    return numbers

@@ -70,9 +70,10 @@ class Demonstrations:
             progress: called with a sentence, the frames finished and the frames in all.
         """
         episodes = sorted({*self.split.train, *self.split.val})
-        readers, notes = open_readers(self.meta, self.table, keys, settings, episodes=episodes, progress=progress)
-        self._readers.update(readers)
-        self.notes.extend(notes)
+        tell = settings.tell or self.notes.append
+        self._readers.update(
+            open_readers(self.meta, self.table, keys, settings, episodes=episodes, tell=tell, progress=progress)
+        )
 
     def rows_of(self, episodes: Sequence[int], drop_last: int = 0) -> Rows:
         """Rows that may start a sample of these episodes, leaving out the last `drop_last` frames of each."""

@@ -186,6 +186,7 @@ class InMemory:
         reader: what to decode with.
         rows: which rows will be asked for.
         advance: called with the number of frames finished.
+        change: what is done to frames before they are kept.
     """
 
     def __init__(
@@ -195,8 +196,9 @@ class InMemory:
         *,
         threads: int,
         advance: Callable[[int], None] | None = None,
+        change: Callable[[torch.Tensor], torch.Tensor] = lambda frames: frames,
     ) -> None:
-        first = reader.read(rows[:1])
+        first = change(reader.read(rows[:1]))
         self._frames = torch.empty((len(rows), *first.shape[1:]), dtype=first.dtype)
         self._place = np.full(int(rows.max()) + 1, -1, dtype=np.int64)
         self._place[rows] = np.arange(len(rows))
@@ -204,7 +206,7 @@ class InMemory:
         def fill(part: Rows) -> None:
             for chunk in np.array_split(part, max(1, -(-len(part) // CHUNK))):
                 decoded = reader._decode_job((chunk, chunk)) if isinstance(reader, VideoFiles) else reader.read(chunk)
-                self._frames[torch.from_numpy(self._place[chunk])] = decoded
+                self._frames[torch.from_numpy(self._place[chunk])] = change(decoded)
                 if advance is not None:
                     advance(len(chunk))
 

@@ -13,7 +13,7 @@ from etude.data.frames.choose import FORMS, LEFT_FREE, CameraFacts, Facts, choos
 from etude.errors import StorageError
 
 GIB = 2**30
-CAMERA = CameraFacts("observation.images.top", 10_000, (3, 480, 640))  # 8.6 GiB raw
+CAMERA = CameraFacts("observation.images.top", 10_000, (3, 480, 640), ratios={"zstd": 0.5})  # 8.6 GiB raw
 FACTS = Facts((CAMERA,), "/cache", free_disk=500 * GIB, free_memory=64 * GIB, reads=10**7, cores=8)
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from etude.errors import StorageError
 
-__all__ = ["CameraFacts", "Choice", "Facts", "choose", "readable_bytes", "store_bytes"]
+__all__ = ["CameraFacts", "Choice", "Facts", "choose", "readable_bytes"]
 
 GIB = 2**30
 LEFT_FREE = 10 * GIB  # what auto leaves of the disk in any case
@@ -22,7 +22,7 @@ WORTH_LOSING = 3.0  # reads a frame from which on a lossy store is better than d
 StoreForm = Literal["raw", "zstd", "jpeg"]
 FORMS: tuple[StoreForm, ...] = ("raw", "zstd", "jpeg")
 # Sizes against raw, of real camera frames (640x480); simulated ones are smaller.
-USUAL_RATIOS: Mapping[str, float] = {"raw": 1.0, "zstd": 0.5, "jpeg": 0.08}
+USUAL_RATIOS: Mapping[str, float] = {"raw": 1.0, "zstd": 0.4, "jpeg": 0.08}
 # One core, seconds a frame and seconds a pixel: decoding, and what the form adds to it.
 FRAME_S = 6e-5
 PIXEL_S = {"raw": 5.2e-9, "zstd": 9e-9, "jpeg": 8e-9}
@@ -131,12 +131,14 @@ class Choice:
         sentence: what was chosen, what it costs and why, for the user.
         bytes: what it takes, on the disk or in memory.
         builds: whether something must be decoded before the first batch.
+        limit: most bytes that may be written.
     """
 
     form: Literal["raw", "zstd", "jpeg", "video", "memory"]
     sentence: str
     bytes: int = 0
     builds: bool = False
+    limit: int = 0
 
 
 def choose(
@@ -163,11 +165,6 @@ def choose(
     if store != "auto":
         return _explicit(facts, store, quality, disk_gib)
     return _automatic(facts, quality, memory_gib, disk_gib)
-
-
-def store_bytes(facts: Facts) -> dict[str, int]:
-    """What each form takes, about."""
-    return {form: facts.bytes_as(form) for form in FORMS}
 
 
 def _automatic(facts: Facts, quality: int, memory_gib: float | None, disk_gib: float | None) -> Choice:
@@ -204,12 +201,8 @@ def _last_resort(facts: Facts, quality: int, budget: int) -> Choice:
         choice = _built(facts, "jpeg", quality, budget)
     else:
         return Choice("video", f"frames: decoded from the videos for each batch: {why}")
-    return Choice(
-        "jpeg",
-        f"{choice.sentence}. Exact forms do not fit: {why}; to insist on exact frames: --frames.store=video",
-        choice.bytes,
-        choice.builds,
-    )
+    exact = "to insist on exact frames: --frames.store=video"
+    return replace(choice, sentence=f"{choice.sentence}. Exact forms do not fit: {why}; {exact}")
 
 
 def _explicit(facts: Facts, form: str, quality: int, disk_gib: float | None) -> Choice:
@@ -282,7 +275,7 @@ def _built(facts: Facts, form: str, quality: int, budget: int) -> Choice:
         f"frames: {_named(facts, form, quality)} of {_frames(facts)} at {facts.folder}, {_about(form, size)}{there} "
         f"({_allowed(budget, facts)}), built once in about {_duration(facts.build_seconds(form))}"
     )
-    return Choice(form, sentence, size, builds=True)  # type: ignore[arg-type]
+    return Choice(form, sentence, size, builds=True, limit=budget)  # type: ignore[arg-type]
 
 
 def _named(facts: Facts, form: str, quality: int) -> str:
