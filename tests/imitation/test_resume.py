@@ -13,7 +13,7 @@ import pytest
 from etude.errors import CheckpointError, DatasetError, RunFolderError, UsageError
 from tests.imitation.conftest import make_dataset, run, weights
 
-TIMED = ("train/samples_per_s", "train/data_wait_share")
+TIMED = ("train/samples_per_s", "train/data_wait_share", "train/device_busy_share")
 SCHEDULE = ["--save_freq=10", "--eval_steps=12", "--log_freq=7", "--steps=60"]
 
 

@@ -132,7 +132,7 @@ def _eval_freq(value: Any, context: Context) -> Translation:
 
 
 def _mixed_precision(value: Any, _: Context) -> Translation:
-    words = {True: "bf16", False: "no", None: "auto"}
+    words = {True: "bf16", False: "no", None: "policy"}
     precision = words.get(value, value) if value is None or isinstance(value, bool) else value
     note = None
     if value is True:

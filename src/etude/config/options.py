@@ -102,7 +102,12 @@ class TrainOptions:
         action_dim: how many numbers an action has; checked against the dataset (also `--policy.action_dim`).
         plugins: packages to import, that register policies or environments with LeRobot.
         exclude_episodes: episodes left out (also `--dataset.exclude_episodes`).
-        precision: no | bf16 | fp16 | auto (what the policy's own config asks for).
+        precision: no | bf16 | fp16 | policy (what the policy's own config asks for) | auto (also bf16 where it is
+            measured to be faster).
+        compile: torch.compile: on | off | auto (where it is measured to be faster and the run is long enough).
+        channels_last: convolutions read pictures pixel by pixel: on | off | auto (where it is measured to be faster).
+        fused_optimizer: one kernel for all weights: on | off | auto (where it is measured to be faster).
+        fast_matmul: float32 matrix products by oneDNN, on a CPU: on | off | auto (where it is measured to be faster).
         gradient_accumulation_steps: batches summed up before each optimizer update.
         grad_clip_norm: overrides the policy preset's clipping norm; 0 turns it off, null keeps the preset.
         lr_schedule: null keeps the policy's preset; constant | linear | cosine, with `lr_warmup_steps`.
@@ -119,7 +124,11 @@ class TrainOptions:
     action_dim: int | None = None
     plugins: list[str] = field(default_factory=list)
     exclude_episodes: list[int] = field(default_factory=list)
-    precision: Literal["no", "bf16", "fp16", "auto"] = "auto"
+    precision: Literal["no", "bf16", "fp16", "policy", "auto"] = "policy"
+    compile: Literal["auto", "on", "off"] = "auto"
+    channels_last: Literal["auto", "on", "off"] = "auto"
+    fused_optimizer: Literal["auto", "on", "off"] = "auto"
+    fast_matmul: Literal["auto", "on", "off"] = "auto"
     gradient_accumulation_steps: int = 1
     grad_clip_norm: float | None = None
     lr_schedule: Literal["constant", "linear", "cosine"] | None = None

@@ -10,7 +10,7 @@ training_state/own_weights.safetensors the weights being trained, when `pretrain
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from etude.errors import CheckpointError
 from etude.imitation import randomness
 from etude.imitation.ema import WeightAverage
 from etude.imitation.learner import Learner
+from etude.imitation.snapshot import LearnerSnapshot
 from etude.runs.checkpoints import Checkpoint
 
 __all__ = ["TrainingState", "load_learner", "write_checkpoint"]
@@ -39,6 +40,7 @@ class TrainingState:
         meters: the window of the next logged point.
         best: the best value of the watched metric so far and its step.
         bad_validations: validations in a row without improvement.
+        acceleration: what makes its steps faster, and the kind of device on which that was found.
         pending: what was due at `step` but cut short by a stop: "validate", "rollout".
     """
 
@@ -52,49 +54,63 @@ class TrainingState:
     pending: list[str] = field(default_factory=list)
     scaler: dict[str, Any] = field(default_factory=dict)
     average_updates: int = 0
+    acceleration: dict[str, Any] = field(default_factory=dict)
 
 
 def write_checkpoint(
     folder: Path,
     *,
-    state: TrainingState,
+    state: dict[str, Any],
     random_states: list[dict[str, Any]],
-    learner: Learner,
+    snapshot: LearnerSnapshot,
     config: Any,
     processors: tuple[Any, Any],
     batch_size: int,
 ) -> None:
-    """Fill `folder` with a checkpoint.
+    """Fill `folder` with a checkpoint; reads nothing that training changes.
 
     Args:
+        state: the `TrainingState`, as a dictionary.
         random_states: `randomness.capture()` of every process, by rank.
         config: LeRobot's `TrainPipelineConfig`.
         processors: pre- and postprocessor.
         batch_size: samples of one process's batch.
     """
-    from lerobot.common.train_utils import save_training_state
-    from safetensors.torch import save_model
+    from lerobot.common.train_utils import save_training_step
+    from lerobot.optim import save_optimizer_state
+    from lerobot.utils.constants import RNG_STATE, SCHEDULER_STATE
+    from lerobot.utils.io_utils import write_json
+    from safetensors.torch import save_file
 
     pretrained = folder / "pretrained_model"
-    with learner.average.applied():
-        learner.policy.save_pretrained(pretrained)  # type: ignore[operator]
+    snapshot.policy.save_pretrained(pretrained)
     if config.peft is not None:
-        learner.policy.config.save_pretrained(pretrained)  # type: ignore[union-attr, operator]
+        snapshot.policy.config.save_pretrained(pretrained)
     config.save_pretrained(pretrained)
     for processor in processors:
         processor.save_pretrained(pretrained)
-    optimizer = getattr(learner.optimizer, "optimizer", learner.optimizer)
-    save_training_state(
-        folder, state.step, optimizer, learner.schedule, num_processes=state.world, batch_size=batch_size
-    )
     training = folder / "training_state"
-    if isinstance(learner.average, WeightAverage):
-        state.average_updates = learner.average.updates
-        save_model(learner.policy, str(training / OWN_WEIGHTS))
-    if learner.accelerator.scaler is not None:
-        state.scaler = learner.accelerator.scaler.state_dict()
-    (training / OWN_STATE).write_text(json.dumps(asdict(state)), encoding="utf-8")
+    training.mkdir(exist_ok=True)
+    save_training_step(state["step"], training, num_processes=state["world"], batch_size=batch_size)
+    save_file(snapshot.lerobot_randomness, training / RNG_STATE)
+    save_optimizer_state(None, training, optim_state_dict=snapshot.optimizer)
+    if snapshot.schedule is not None:
+        write_json(snapshot.schedule, training / SCHEDULER_STATE)
+    if snapshot.own_weights is not None:
+        _save_own_weights(snapshot, training / OWN_WEIGHTS)
+    own = state | {"average_updates": snapshot.average_updates, "scaler": snapshot.scaler}
+    (training / OWN_STATE).write_text(json.dumps(own), encoding="utf-8")
     (training / RANDOMNESS).write_text(json.dumps(random_states), encoding="utf-8")
+
+
+def _save_own_weights(snapshot: LearnerSnapshot, file: Path) -> None:
+    """Write them as `save_model` does, which knows which weights are shared."""
+    from safetensors.torch import save_model
+
+    published = {name: value.detach().clone() for name, value in snapshot.policy.state_dict().items()}
+    snapshot.policy.load_state_dict(snapshot.own_weights)
+    save_model(snapshot.policy, str(file))
+    snapshot.policy.load_state_dict(published)
 
 
 def read_state(checkpoint: Checkpoint) -> TrainingState:
@@ -134,9 +150,8 @@ def load_learner(checkpoint: Checkpoint, learner: Learner, state: TrainingState,
     from lerobot.optim import load_optimizer_state, load_scheduler_state
 
     folder = checkpoint.training_state
-    optimizer = getattr(learner.optimizer, "optimizer", learner.optimizer)
     try:
-        load_optimizer_state(optimizer, folder)
+        load_optimizer_state(learner.bare_optimizer, folder)
         if learner.schedule is not None:
             load_scheduler_state(learner.schedule, folder)
         if isinstance(learner.average, WeightAverage):

@@ -10,9 +10,10 @@ __all__ = ["choose_precision"]
 def choose_precision(asked: str, policy_config: Any) -> str:
     """The precision that `--precision` stands for: no | bf16 | fp16. The settings have checked the name.
 
-    `auto` follows LeRobot: the policy's own `dtype`, else `use_amp` with autocast's default for the device.
+    `policy` follows LeRobot: the policy's own `dtype`, else `use_amp` with autocast's default for the device. So does
+    `auto`, to begin with: bfloat16 is then one of the accelerations that are measured.
     """
-    if asked != "auto":
+    if asked not in ("policy", "auto"):
         return asked
     if hasattr(policy_config, "dtype"):
         return {"bfloat16": "bf16", "float16": "fp16"}.get(str(policy_config.dtype), "no")

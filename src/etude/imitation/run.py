@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from etude.errors import CheckpointError, DatasetError, EtudeError, StorageError
 from etude.imitation.dataset import TrainingData, find_training_data
+from etude.imitation.heap import keep_freed_memory
 from etude.imitation.precision import choose_precision
 from etude.imitation.processes import Processes
 from etude.imitation.publishing import push_to_hub
@@ -99,6 +100,8 @@ def train(
     """
     config, options = settings.lerobot, settings.options
     processes = Processes(config.policy.device, choose_precision(options.precision, config.policy))
+    if processes.device.type == "cpu":
+        keep_freed_memory()
     try:
         config.output_dir = Path(processes.gather(str(config.output_dir))[0])
         run, manifest, checkpoint, notes = _open_run(settings, processes, command, resume, resume_step)
@@ -111,7 +114,10 @@ def train(
                 num_processes=processes.world,
             )
             config = settings.lerobot
-            session = open_session(config, options, data.meta, processes, checkpoint, shown.preparing)
+            session = open_session(
+                config, options, data.meta, processes, checkpoint, shown.preparing,
+                fingerprint=data.fingerprint, tell=shown.note, stream=data.stream,
+            )  # fmt: skip
             _describe(manifest, settings, data, session)
             for note in [*settings.notes, *notes, *data.notes, *session.notes]:
                 shown.note(note)
@@ -122,6 +128,7 @@ def train(
             ending.began(tracker)
             shown.started(config.steps, session.state.step)
             outcome = Trainer(session, run, _Everyone(shown, tracker), rollout).run()
+            manifest.machine["acceleration"] = session.state.acceleration
             shown.finished()
             ending.outcome = outcome
         if processes.is_main and outcome.status != "stopped" and (name := push_to_hub(session, run)):
@@ -222,7 +229,7 @@ def _find_data(settings: TrainSettings, processes: Processes, manifest: RunManif
 
 def _insist_on_same_data(manifest: RunManifest, data: TrainingData) -> None:
     recorded = manifest.dataset.get("fingerprint")
-    if recorded is not None and recorded != data.fingerprint:
+    if recorded is not None and not data.is_same(recorded):
         raise DatasetError(
             f"the dataset {data.root} is not the one this run began with (it was changed since)",
             hint="put it back, or fine-tune on the new data: etude train --policy.path=RUN "
@@ -281,6 +288,9 @@ class _Everyone:
     def step(self, step: int) -> None:
         self._tracker.at_step(step)
         self._display.step(step)
+
+    def note(self, line: str) -> None:
+        self._display.note(line)
 
     def saved(self, checkpoint: Checkpoint, best: bool) -> None:
         self._display.note(f"checkpoint {checkpoint.path}" + (" (best so far)" if best else ""))

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 
 from etude.data.prefetch import Prefetcher
-from etude.errors import TrainingError
+from etude.errors import StorageError, TrainingError
 from etude.imitation import randomness
-from etude.imitation.checkpoint import write_checkpoint
+from etude.imitation.acceleration import Acceleration, accelerate, apply
+from etude.imitation.health import HealthWatch, NotFiniteError
 from etude.imitation.interruption import Interruption
-from etude.imitation.learner import NotFiniteError, Part
+from etude.imitation.learner import Part
+from etude.imitation.meters import Point
 from etude.imitation.refusals import STEP_FAILS_WITH, explain_step
+from etude.imitation.saving import Saver
 from etude.imitation.session import Session
 from etude.imitation.watch import Watch
 from etude.runs.checkpoints import Checkpoint
@@ -43,6 +46,10 @@ class Listener(Protocol):
 
     def saved(self, checkpoint: Checkpoint, best: bool) -> None:
         """A checkpoint was written."""
+        ...
+
+    def note(self, line: str) -> None:
+        """Something a user should know."""
         ...
 
 
@@ -76,7 +83,9 @@ class Trainer:
             validates=session.validation is not None,
             rolls_out=self._rollout is not None,
         )
-        self._saved = session.checkpoint
+        self._saver = Saver(session, run.checkpoints, listener.saved)
+        self._health = HealthWatch(session.learner.device)
+        self._point: Point | None = None
         self._stop = Interruption()
 
     def run(self) -> Outcome:
@@ -88,22 +97,50 @@ class Trainer:
         """
         steps = self.session.config.steps
         first = self.state.step
-        with self._stop, Prefetcher(self._load, first, steps) as batches:
+        with self._stop, contextlib.closing(self._saver), contextlib.ExitStack() as stack:
+            self._accelerate()
+            batches = stack.enter_context(Prefetcher(self._load, first, steps))
             status = self._finish_pending()
             for parts, waited_s in _timed(batches) if status is None else ():
                 self._update(parts, waited_s)
                 status = self._after_update()
                 if status is not None:
                     break
-            if self.session.config.save_checkpoint and not self._is_saved():
+            self._settle()
+            if self.session.config.save_checkpoint and self._saver.begun_step != self.state.step:
                 self._save()
-        return Outcome(status or "finished", self.state.step, self._saved, self._stop.received)
+            self._saver.finish()
+            self.session.processes.wait()
+        return Outcome(status or "finished", self.state.step, self._saver.newest, self._stop.received)
+
+    def _accelerate(self) -> None:
+        """Choose what makes a step faster; a resumed run goes on with what it began with."""
+        session, state = self.session, self.state
+        if state.acceleration.get("device") == session.learner.device.type:
+            apply(Acceleration.from_dict(state.acceleration), session.learner, session.config.batch_size)
+            return
+        verdict = accelerate(
+            session.learner,
+            lambda: self._load(state.step),
+            session.options,
+            session.processes,
+            steps_left=session.config.steps - state.step if state.step == 0 else 0,
+            batch_size=session.config.batch_size,
+        )
+        state.acceleration = {"device": session.learner.device.type, **verdict.acceleration.to_dict()}
+        for note in verdict.notes:
+            self._listener.note(note)
 
     def _after_update(self) -> str | None:
         """Log, measure and save what is due at this step; returns why to end, if so."""
         step, config = self.state.step, self.session.config
+        self._tell_point()
+        self._saver.poll()
         if self._due(config.log_freq):
-            self._log_training()
+            self._point = self.session.meters.point(step, self.session.learner.learning_rate)
+            self.session.meters.clear()
+            if self.session.learner.device.type != "cuda":
+                self._tell_point()  # nothing to wait for
         due = [
             name
             for name, wanted in (
@@ -124,11 +161,8 @@ class Trainer:
         if not self.state.pending:
             return "early" if self._watch.exhausted else None
         complete, _ = self._measure(self.state.pending)
-        self._saved = None  # the checkpoint that the run resumed from does not know of it
+        self._saver.begun_step = None  # the checkpoint that the run resumed from does not know of it
         return None if complete else "stopped"
-
-    def _is_saved(self) -> bool:
-        return self._saved is not None and self._saved.step == self.state.step
 
     # -- a step -----------------------------------------------------------------------------------------------------
 
@@ -155,8 +189,9 @@ class Trainer:
             ]
         try:
             result = session.learner.update(parts)
+            self._health.add(step, result.not_finite)
         except NotFiniteError as error:
-            raise self._not_finite(error, parts) from error
+            raise self._not_finite(error) from error
         except STEP_FAILS_WITH as error:
             raise explain_step(error, session.config.policy.type, step + 1, session.config.batch_size) from error
         samples = len(session.order.rows_of(step))
@@ -164,36 +199,47 @@ class Trainer:
         session.meters.add(result, samples=samples, waited_s=waited_s)
         self._listener.step(self.state.step)
 
-    def _not_finite(self, error: NotFiniteError, parts: list[Part]) -> TrainingError:
-        episodes = sorted({int(episode) for part in parts for episode in part.batch["episode_index"]})
-        good = self._saved or self._run.checkpoints.named("last")
+    def _not_finite(self, error: NotFiniteError) -> TrainingError:
+        session = self.session
+        with contextlib.suppress(StorageError):  # what is said next matters more
+            self._saver.finish()
+        episodes = sorted(set(session.source.episodes(session.order.rows_of(error.step)).tolist()))
+        good = self._saver.newest or self._run.checkpoints.named("last")
         where = f"the last good checkpoint is {good.path}" if good else "no checkpoint was saved before it"
         return TrainingError(
-            f"the {error.what} became NaN or infinite at step {self.state.step + 1} "
+            f"the {error.what} became NaN or infinite at step {error.step + 1} "
             f"(episodes in the batch: {', '.join(map(str, episodes))}); {where}",
             hint="check those episodes (`etude data check`), lower --policy.optimizer_lr, "
             "or use --precision=no or bf16 instead of fp16",
         )
+
+    def _settle(self) -> None:
+        """Learn what the device has not told yet, before the weights are measured or kept."""
+        self._tell_point()
+        try:
+            self._health.settle()
+        except NotFiniteError as error:
+            raise self._not_finite(error) from error
 
     def _due(self, every: int) -> bool:
         return every > 0 and (self.state.step % every == 0 or self.state.step == self.session.config.steps)
 
     # -- what is measured -------------------------------------------------------------------------------------------
 
-    def _log_training(self) -> None:
-        session = self.session
-        found = session.meters.read()
-        shared = (
-            session.processes.sum(torch.tensor(list(found.values()), dtype=torch.float64)) / session.processes.world
-        )
-        metrics = dict(zip(found, shared.tolist(), strict=True))
-        place = session.order.position(self.state.step)
+    def _tell_point(self) -> None:
+        """Log the point that was taken at an earlier step; by now it has come from the device."""
+        if self._point is None:
+            return
+        session, (point, self._point) = self.session, (self._point, None)
+        everyone = session.processes.gather(point.read())
+        metrics = {name: sum(found[name] for found in everyone) / len(everyone) for name in everyone[0]}
+        place = session.order.position(point.step)
         metrics |= {
-            "lr": session.learner.learning_rate,
+            "lr": point.learning_rate,
             "epoch": place.epoch + place.sample / session.order.num_samples,
         }
-        self._log({f"train/{name}": value for name, value in metrics.items()})
-        session.meters.clear()
+        named = {f"train/{name}": value for name, value in metrics.items()}
+        self._listener.log(MetricRecord(point.step, point.time_s, named))
 
     def _measure(self, due: list[str]) -> tuple[bool, bool]:
         """Validate and roll out. What a stop cuts short stays in `state.pending`, for the resumed run to do first.
@@ -202,6 +248,9 @@ class Trainer:
             Whether all of it was done, and whether the watched metric is the best so far.
         """
         session, improved = self.session, False
+        if not due:
+            return True, False
+        self._settle()
         session.meters.pause()
         self.state.pending = list(due)
         for name in due:
@@ -241,40 +290,11 @@ class Trainer:
     # -- what is kept -----------------------------------------------------------------------------------------------
 
     def _save(self) -> None:
-        """Write a checkpoint of this step; `last` points to it, and `best` where it is."""
-        session, state = self.session, self.state
-        session.meters.pause()
-        state.position = session.order.position(state.step)
-        state.meters = session.meters.state()
-        random_states = session.processes.gather(randomness.capture())
-        if session.processes.is_main:
-            store = self._run.checkpoints
-
-            def fill(folder: Path) -> None:
-                write_checkpoint(
-                    folder,
-                    state=state,
-                    random_states=random_states,
-                    learner=session.learner,
-                    config=session.config,
-                    processors=session.processors,
-                    batch_size=session.config.batch_size,
-                )
-
-            self._saved = store.write(state.step, fill)
-            best = state.best.get("step") == state.step
-            if best:
-                store.mark_best(self._saved)
-            store.prune(session.options.checkpoint.keep_last, self._is_regular)
-            self._listener.saved(self._saved, best)
-        else:
-            self._saved = Checkpoint(self._run.checkpoints.folder / f"{state.step:06d}")
-        session.processes.wait()
-        session.meters.unpause()
-
-    def _is_regular(self, step: int) -> bool:
-        every = self.session.config.save_freq
-        return bool(every > 0 and step % every == 0)
+        """Keep this step: copied here, written beside the training."""
+        self._settle()
+        self.session.meters.pause()
+        self._saver.begin()
+        self.session.meters.unpause()
 
 
 def _timed(batches: Prefetcher[list[Part]]) -> Iterator[tuple[list[Part], float]]:

@@ -10,10 +10,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from etude.data.batches import BatchSource
+from etude.data.batches import Source
 from etude.data.table import Rows
 from etude.imitation import randomness
-from etude.imitation.learner import Learner, numbers
+from etude.imitation.learner import Learner, scalars
+from etude.imitation.meters import as_sum
 from etude.imitation.shares import OVER_SAMPLES, averages_frames, scaled_kl
 
 __all__ = ["Validation"]
@@ -33,7 +34,7 @@ class Validation:
 
     def __init__(
         self,
-        source: BatchSource,
+        source: Source,
         rows: Rows,
         *,
         batch_size: int,
@@ -55,7 +56,7 @@ class Validation:
         """Mean loss and its parts over all samples; None when `interrupted` cut it short."""
         count = self._frames if averages_frames(learner.policy) else len
         of_all = sum(count(rows) for rows in self._batches)
-        totals: dict[str, float] = {}
+        totals: dict[str, torch.Tensor | float] = {}  # on the device: it is waited for once, at the end
         with learner.average.applied(), _measuring(learner.policy), randomness.isolated(self._seed):
             for index in self._mine:
                 if interrupted():
@@ -65,11 +66,11 @@ class Validation:
                 of_samples, share = len(rows) / self.samples, count(rows) / of_all
                 with scaled_kl(learner.policy, of_samples / share):
                     loss, details = learner.forward(self._source.batch(rows))
-                for name, value in {"loss": float(loss), **numbers(details)}.items():
+                for name, value in {"loss": loss, **scalars(details)}.items():
                     weight = of_samples if name in OVER_SAMPLES else share
-                    totals[name] = totals.get(name, 0.0) + value * weight
+                    totals[name] = totals.get(name, 0.0) + as_sum(value) * weight
         names = sorted(totals)
-        sums = self._reduce(torch.tensor([totals[name] for name in names], dtype=torch.float64))
+        sums = self._reduce(torch.tensor([float(totals[name]) for name in names], dtype=torch.float64))
         return dict(zip(names, sums.tolist(), strict=True))
 
     def _frames(self, rows: Rows) -> int:
