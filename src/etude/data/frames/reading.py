@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import weakref
 from bisect import bisect_right
@@ -14,7 +15,6 @@ import numpy as np
 import torch
 
 from etude.data.frames.codecs import Array, Codec, open_codec
-from etude.data.frames.locks import FileLock
 from etude.data.frames.row_places import row_places
 from etude.data.frames.shards import Shard
 from etude.data.frames.store import FrameStore, reading_lock
@@ -71,11 +71,23 @@ class StoredFrames:
         memory_bytes: int = 0,
         depth_unit: str = "mm",
     ) -> None:
+        self._folder = store.folder
+        self._threads = max(1, threads)
+        with contextlib.ExitStack() as held:
+            lock = reading_lock(store.folder, shared=True)
+            lock.acquire()
+            held.callback(lock.release)
+            os.utime(lock.path)
+            self._open(store, table, meta, tolerance_s, depth_unit)
+            self._descriptors = [self._descriptor(shard, held) for shard in self._shards]
+            self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="etude-frames")
+            held.callback(self._pool.shutdown, wait=True, cancel_futures=True)
+            self._warmer = PageWarmer(self._used_parts(), memory_bytes)
+            held.callback(self._warmer.close)
+            self._finish = weakref.finalize(self, held.pop_all().close)
+
+    def _open(self, store: FrameStore, table: FrameTable, meta: Any, tolerance_s: float, depth_unit: str) -> None:
         camera = store.info.camera
-        self._descriptors: list[int] = []
-        self._lock = reading_lock(store.folder, shared=True)
-        self._lock.acquire()
-        os.utime(self._lock.path)
         self._shards, self._place = row_places(meta, camera, table, store.shards, tolerance_s=tolerance_s)
         self._starts = np.cumsum([0, *(shard.frames for shard in self._shards)]).tolist()
         self._offsets = [shard.offsets() for shard in self._shards]
@@ -85,17 +97,16 @@ class StoredFrames:
         self._is_raw = self._shards[0].encoding["name"] == "raw"
         self._to_depth = None if self._stored == np.uint8 else _depth_maker(meta, camera, depth_unit)
         self.dtype = torch.uint8 if self._to_depth is None else torch.float32
+
+    def _descriptor(self, shard: Shard, held: contextlib.ExitStack) -> int:
         try:
-            self._descriptors += [os.open(store.folder / f"{shard.name}.frames", os.O_RDONLY) for shard in self._shards]
+            descriptor = os.open(self._folder / f"{shard.name}.frames", os.O_RDONLY)
         except OSError as error:
             raise StorageError(
-                f"the frame store {store.folder} cannot be read: {error.strerror or error}", hint="start again"
+                f"the frame store {self._folder} cannot be read: {error.strerror or error}", hint="start again"
             ) from error
-        self._folder = store.folder
-        self._threads = max(1, threads)
-        self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="etude-frames")
-        self._warmer = PageWarmer(self._used_parts(), memory_bytes)
-        self._finish = weakref.finalize(self, _let_go, self._warmer, self._pool, self._descriptors, self._lock)
+        held.callback(os.close, descriptor)
+        return descriptor
 
     def read(self, rows: Rows, out: torch.Tensor | None = None) -> torch.Tensor:
         """The frames of these rows `(len(rows), channels, height, width)`.
@@ -211,14 +222,6 @@ class StoredFrames:
             f"the frame store {self._folder} is damaged: {reason}",
             hint="`etude data cache verify` looks at all of it; `etude data cache remove` removes it",
         )
-
-
-def _let_go(warmer: PageWarmer, pool: ThreadPoolExecutor, descriptors: list[int], lock: FileLock) -> None:
-    warmer.close()
-    pool.shutdown(wait=True, cancel_futures=True)
-    while descriptors:
-        os.close(descriptors.pop())
-    lock.release()
 
 
 def _distinct(frames: list[int]) -> tuple[_Wanted, list[tuple[int, int]]]:
