@@ -11,8 +11,9 @@ import torch
 from etude.data.frames.store import FrameStore
 from etude.data.pictures import ImageColumn, VideoFiles
 from etude.data.table import FrameTable
+from tests.data.frames.build_program import FINGERPRINT
 
-FINGERPRINT = "0123456789abcdef" * 4
+__all__ = ["FINGERPRINT", "files_of", "from_the_dataset", "make_videos", "metadata", "table_of"]
 
 
 def metadata(root: Path) -> Any:
@@ -67,7 +68,7 @@ def make_videos(
             for name, size in cameras.items()
         }
         for frame in range(length):
-            sample: dict[str, Any] = {"action": np.zeros(2, np.float32), "task": "move"}
+            sample: dict[str, Any] = {"action": np.float32([np.sin(frame), np.cos(frame)]), "task": "move"}
             for name in cameras:
                 sample[f"observation.images.{name}"] = np.roll(pictures[name], 3 * frame, axis=1)
             dataset.add_frame(sample)
