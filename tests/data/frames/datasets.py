@@ -56,7 +56,7 @@ def make_videos(
         f"observation.images.{name}": {"dtype": "video", "shape": (*size, 3), "names": axes}
         for name, size in cameras.items()
     }
-    features |= {"action": {"dtype": "float32", "shape": (2,), "names": None}}
+    features |= dict.fromkeys(("observation.state", "action"), {"dtype": "float32", "shape": (2,), "names": None})
     dataset = LeRobotDataset.create("some/name", fps=10, root=root, features=features)
     if files > 1:
         # A new file as soon as the one before holds anything.
@@ -68,7 +68,8 @@ def make_videos(
             for name, size in cameras.items()
         }
         for frame in range(length):
-            sample: dict[str, Any] = {"action": np.float32([np.sin(frame), np.cos(frame)]), "task": "move"}
+            motion = np.float32([np.sin(frame), np.cos(frame)])
+            sample: dict[str, Any] = {"observation.state": motion, "action": -motion, "task": "move"}
             for name in cameras:
                 sample[f"observation.images.{name}"] = np.roll(pictures[name], 3 * frame, axis=1)
             dataset.add_frame(sample)
