@@ -70,9 +70,7 @@ def test_a_range_of_several_groups(tmp_path: Path) -> None:
     scan = scan_video(str(path))
     first, last = scan["keys"][1], scan["keys"][4]
     found: list[int] = []
-    decode_range(
-        str(path), scan["pts"][first[2] : last[2]], first[:2], first[2], lambda frame: found.append(frame.pts)
-    )
+    decode_range(str(path), scan["pts"][first[2] : last[2]], first[:2], first[2], lambda frame: found.append(frame.pts))
     assert found == scan["pts"][first[2] : last[2]]
 
 
