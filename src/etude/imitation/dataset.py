@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from etude.data.checks import assert_sound, check_dataset
-from etude.data.sources import ensure_v30, fingerprint, locate
-from etude.errors import UsageError
+from etude.data.sources import StreamLocation, ensure_v30, fingerprint, locate, locate_stream
 
 __all__ = ["TrainingData", "find_training_data"]
 
@@ -22,7 +21,9 @@ class TrainingData:
 
     Attributes:
         meta: LeRobot's `LeRobotDatasetMetadata`.
+        fingerprint: the identity of its content; of a stream, that of its metadata, after `meta:`.
         notes: warnings of the checks, a sentence each.
+        stream: where it is streamed from; None when it is read as one that is here.
     """
 
     repo_id: str
@@ -30,6 +31,16 @@ class TrainingData:
     fingerprint: str
     meta: Any
     notes: list[str]
+    stream: StreamLocation | None = None
+
+    def is_same(self, recorded: str) -> bool:
+        """Whether a fingerprint is this dataset's. A stream's tells nothing about one that is here."""
+        if recorded.startswith(OF_METADATA) != self.fingerprint.startswith(OF_METADATA):
+            return True
+        return recorded == self.fingerprint
+
+
+OF_METADATA = "meta:"
 
 
 def find_training_data(config: Any, level: str, episodes: list[int] | None = None) -> TrainingData:
@@ -44,22 +55,44 @@ def find_training_data(config: Any, level: str, episodes: list[int] | None = Non
         DatasetError: it is absent or broken; the message names the first finding.
     """
     if config.dataset.streaming:
-        raise UsageError(
-            "--dataset.streaming=true is not supported yet", hint="download the dataset: leave the flag out"
-        )
+        return _find_stream(config.dataset, level, episodes)
     location = ensure_v30(locate(config.dataset.repo_id, config.dataset.root, config.dataset.revision))
     notes = []
     if location.origin == "converted":
         notes.append(f"converted from v2.1: the copy at {location.root} is used")
-    if level != "off":
-        report = check_dataset(location.root, level=level, episodes=episodes)
-        assert_sound(report)
-        warnings = [finding for finding in report.findings if finding.severity == "warning"]
-        if warnings:
-            count = "1 warning" if len(warnings) == 1 else f"{len(warnings)} warnings, the first"
-            notes.append(f"data: {count}: {warnings[0].message} (all: etude data check {location.root})")
+    notes += _checked(location.root, level, episodes)
 
     from lerobot.datasets.dataset_metadata import LeRobotDatasetMetadata
 
     meta = LeRobotDatasetMetadata(location.repo_id, root=location.root)
     return TrainingData(location.repo_id, location.root, fingerprint(location.root), meta, notes)
+
+
+def _find_stream(dataset: Any, level: str, episodes: list[int] | None) -> TrainingData:
+    """A folder is checked like any other; of a dataset on the hub only the metadata is fetched."""
+    location = locate_stream(dataset.repo_id, dataset.root, dataset.revision, dataset.repo_type)
+    if location.folder is not None:
+        notes = _checked(location.folder, level, episodes)
+    else:
+        notes = [] if level == "off" else [f"{location} is not checked beforehand: only its metadata is here"]
+    meta = location.open_metadata()
+    root = Path(meta.root)
+    identity = OF_METADATA + fingerprint(root, parts=("meta",))
+    return TrainingData(location.repo_id, root, identity, meta, notes, location)
+
+
+def _checked(root: Path, level: str, episodes: list[int] | None) -> list[str]:
+    """A sentence about the warnings, if there are any.
+
+    Raises:
+        DatasetError: there is an error.
+    """
+    if level == "off":
+        return []
+    report = check_dataset(root, level=level, episodes=episodes)
+    assert_sound(report)
+    warnings = [finding for finding in report.findings if finding.severity == "warning"]
+    if not warnings:
+        return []
+    count = "1 warning" if len(warnings) == 1 else f"{len(warnings)} warnings, the first"
+    return [f"data: {count}: {warnings[0].message} (all: etude data check {root})"]

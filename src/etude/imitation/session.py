@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 
 from etude.config.options import TrainOptions
-from etude.data.batches import BatchSource
-from etude.data.demonstrations import Demonstrations, PictureSettings
-from etude.data.order import BatchOrder, Position
-from etude.data.split import EpisodeSplit, choose_episodes, split_episodes
+from etude.data.batches import Source
+from etude.data.demonstrations import PictureSettings
+from etude.data.order import SampleOrder
+from etude.data.sources import StreamLocation
 from etude.errors import DatasetError
 from etude.imitation import randomness
 from etude.imitation.augmentation import Augmentation, make_augmentation
@@ -23,6 +24,7 @@ from etude.imitation.meters import Meters
 from etude.imitation.policy import make_policy, make_processors
 from etude.imitation.processes import Processes
 from etude.imitation.shares import MeanOverFrames, MeanOverSamples, loss_weights
+from etude.imitation.supply import Supply, make_order, open_supply, training_frames
 from etude.imitation.validation import Validation, spread
 from etude.runs.checkpoints import Checkpoint
 
@@ -38,9 +40,9 @@ class Session:
     config: Any
     options: TrainOptions
     processes: Processes
-    demonstrations: Demonstrations
-    source: BatchSource
-    order: BatchOrder
+    demonstrations: Supply
+    source: Source
+    order: SampleOrder
     learner: Learner
     loss_weights: MeanOverSamples | MeanOverFrames
     processors: tuple[Any, Any]
@@ -65,6 +67,10 @@ def open_session(
     processes: Processes,
     checkpoint: Checkpoint | None,
     progress: Progress | None = None,
+    *,
+    fingerprint: str | None = None,
+    tell: Callable[[str], None] | None = None,
+    stream: StreamLocation | None = None,
 ) -> Session:
     """Make everything, in the order in which LeRobot's trainer draws random numbers.
 
@@ -72,12 +78,15 @@ def open_session(
         config: LeRobot's `TrainPipelineConfig`.
         meta: LeRobot's dataset metadata.
         checkpoint: continue from here; None starts at step 0.
+        fingerprint: the dataset's, if it is known already.
+        tell: where a sentence for the user goes at once; None keeps it in the session's notes.
+        stream: where the dataset is streamed from; None reads one that is here.
     """
     seed = config.seed if config.seed is not None else 0
     _set_backends(config, options)
     if config.seed is not None:
         randomness.seed_everything(config.seed)
-    demonstrations = open_demonstrations(config, options, meta)
+    demonstrations = open_supply(config, options, meta, stream)
     policy = make_policy(config, meta, checkpoint.pretrained_model if checkpoint else None)
     processors = make_processors(
         config, policy, meta, processes.device.type, checkpoint.pretrained_model if checkpoint else None
@@ -86,7 +95,7 @@ def open_session(
     randomness.seed_rank(seed, processes.rank)
 
     state = read_state(checkpoint) if checkpoint else TrainingState()
-    order = _make_order(config, options, demonstrations, processes, state, seed)
+    order = make_order(config, options, demonstrations, processes, state, seed)
     if checkpoint is not None:
         load_learner(checkpoint, learner, state, processes.rank)
     meters = Meters(processes.device)
@@ -99,7 +108,9 @@ def open_session(
     reads = (
         steps_left * order.global_batch // processes.world * max((len(windows.get(k, [0])) for k in wanted), default=0)
     )
-    demonstrations.open_pictures(wanted, _picture_settings(config, options, reads), progress)
+    settings = _picture_settings(config, options, processes)
+    settings = replace(settings, expected_reads=reads, fingerprint=fingerprint, tell=tell)
+    demonstrations.open_pictures(wanted, settings, progress)
     source = demonstrations.source(windows)
     return Session(
         config=config,
@@ -111,36 +122,12 @@ def open_session(
         learner=learner,
         loss_weights=loss_weights(policy, order, source),
         processors=processors,
-        validation=_make_validation(config, demonstrations, source, policy, processes, seed),
+        validation=_make_validation(config, demonstrations, windows, policy, processes, seed),
         augmentation=make_augmentation(config, meta, seed),
         meters=meters,
         state=state,
         checkpoint=checkpoint,
         notes=list(demonstrations.notes),
-    )
-
-
-def split_of(config: Any, options: TrainOptions, meta: Any) -> EpisodeSplit:
-    """The episodes to train on and those held out."""
-    episodes = choose_episodes(meta.total_episodes, config.dataset.episodes, options.exclude_episodes)
-    return split_episodes(episodes, meta.episodes["tasks"], config.dataset.eval_split)
-
-
-def training_frames(config: Any, options: TrainOptions, meta: Any) -> int:
-    """Frames of the episodes to train on."""
-    lengths = meta.episodes["length"]
-    return sum(lengths[episode] for episode in split_of(config, options, meta).train)
-
-
-def open_demonstrations(config: Any, options: TrainOptions, meta: Any) -> Demonstrations:
-    """Split the episodes and read the tables."""
-    split = split_of(config, options, meta)
-    return Demonstrations.open(
-        meta,
-        split,
-        restrict_statistics=bool(split.val or options.exclude_episodes),
-        imagenet=config.dataset.use_imagenet_stats,
-        depth_unit=config.dataset.depth_output_unit,
     )
 
 
@@ -172,36 +159,10 @@ def _make_learner(config: Any, options: TrainOptions, processes: Processes, poli
     )
 
 
-def _make_order(
-    config: Any,
-    options: TrainOptions,
-    demonstrations: Demonstrations,
-    processes: Processes,
-    state: TrainingState,
-    seed: int,
-) -> BatchOrder:
-    drop = getattr(config.policy, "drop_n_last_frames", 0)
-    rows = demonstrations.table.rows_of(demonstrations.split.train, drop)
-    if len(rows) == 0:
-        raise DatasetError(
-            f"no frame is left to train on: policy {config.policy.type} leaves out the last {drop} of each episode"
-        )
-    shares = processes.world * options.gradient_accumulation_steps
-    global_batch = shares * config.batch_size
-    start = state.position
-    if start.epoch < 0:  # a checkpoint of LeRobot's: its position follows from its step
-        used = BatchOrder(rows, seed=seed, share_size=state.global_batch or global_batch)
-        start = used.position(state.step)
-    if start.sample >= len(rows):
-        start = Position(start.epoch + 1, 0)
-    state.global_batch, state.world = global_batch, processes.world
-    return BatchOrder(rows, seed=seed, share_size=config.batch_size, shares=shares, start=start, first_step=state.step)
-
-
 def _make_validation(
     config: Any,
-    demonstrations: Demonstrations,
-    source: BatchSource,
+    demonstrations: Supply,
+    windows: dict[str, list[int]],
     policy: Any,
     processes: Processes,
     seed: int,
@@ -209,11 +170,11 @@ def _make_validation(
     if not demonstrations.split.val or config.eval_steps <= 0:
         return None
     drop = getattr(policy.config, "drop_n_last_frames", 0)
-    rows = demonstrations.table.rows_of(demonstrations.split.val, drop)
+    rows = demonstrations.rows_of(demonstrations.split.val, drop)
     if len(rows) == 0:
         return None
     return Validation(
-        source,
+        demonstrations.source(windows),  # a source of a stream serves one thread
         spread(rows, config.max_eval_samples),
         batch_size=config.batch_size,
         seed=seed + 1,
@@ -223,14 +184,16 @@ def _make_validation(
     )
 
 
-def _picture_settings(config: Any, options: TrainOptions, expected_reads: int) -> PictureSettings:
+def _picture_settings(config: Any, options: TrainOptions, processes: Processes) -> PictureSettings:
     return PictureSettings(
         options.frames,
-        expected_reads=expected_reads,
         threads=max(1, config.num_workers),
         backend=config.dataset.video_backend,
         tolerance_s=config.tolerance_s,
         depth_unit=config.dataset.depth_output_unit,
+        processes=int(os.environ.get("LOCAL_WORLD_SIZE", processes.world)),
+        is_builder=processes.accelerator.is_local_main_process,
+        agree=processes.gather,
     )
 
 

@@ -1,7 +1,7 @@
 """Splitting a global batch over processes and accumulated batches without changing its loss.
 
 The loss of a batch is the mean over its samples, so the mean over shares is the global loss once each share is
-weighted by its samples: `BatchOrder` does that. ACT's L1 term is another mean: over the action frames that are not
+weighted by its samples: `SampleOrder` does that. ACT's L1 term is another mean: over the action frames that are not
 padding (LeRobot 0.6, `modeling_act.py`). A share near the ends of episodes has fewer of them, and must weigh less.
 """
 
@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from etude.data.batches import BatchSource
-from etude.data.order import BatchOrder
+from etude.data.batches import Source
+from etude.data.order import SampleOrder
 
 __all__ = ["LossWeights", "MeanOverFrames", "MeanOverSamples", "averages_frames", "loss_weights"]
 
@@ -31,7 +31,7 @@ class LossWeights:
 class MeanOverSamples:
     """For policies whose loss is a mean over samples."""
 
-    def __init__(self, order: BatchOrder) -> None:
+    def __init__(self, order: SampleOrder) -> None:
         self._order = order
 
     def weights(self, step: int, index: int) -> LossWeights:
@@ -42,7 +42,7 @@ class MeanOverSamples:
 class MeanOverFrames:
     """For ACT: L1 averages over unpadded action frames, the KL divergence over samples."""
 
-    def __init__(self, order: BatchOrder, source: BatchSource) -> None:
+    def __init__(self, order: SampleOrder, source: Source) -> None:
         self._order = order
         self._source = source
 
@@ -63,7 +63,7 @@ def averages_frames(policy: Any) -> bool:
     return getattr(policy, "name", None) == "act"
 
 
-def loss_weights(policy: Any, order: BatchOrder, source: BatchSource) -> MeanOverSamples | MeanOverFrames:
+def loss_weights(policy: Any, order: SampleOrder, source: Source) -> MeanOverSamples | MeanOverFrames:
     """The way to weigh this policy's shares; a batch of one share needs no care."""
     if averages_frames(policy) and order.shares > 1:
         return MeanOverFrames(order, source)

@@ -10,11 +10,12 @@ import pytest
 import torch
 
 from etude.data.batches import Batch, BatchSource
+from etude.data.demonstrations import PictureSettings
 from etude.data.pictures import ImageColumn, VideoFiles
 from etude.data.sources import StreamLocation, locate_stream
 from etude.data.split import EpisodeSplit
 from etude.data.streaming import StreamedDemonstrations
-from etude.data.streaming.source import PATIENCE, StreamReading, StreamSource
+from etude.data.streaming.source import PATIENCE, PATIENCE_BATCHES, StreamSource
 from etude.data.table import FrameTable
 from etude.errors import DatasetError
 from tests.data.test_batches import ACT, DIFFUSION, SMOLVLA, TDMPC, make_depth_dataset, make_image_dataset, with_cameras
@@ -26,7 +27,7 @@ def open_stream(root: Path, deltas: dict[str, list[int]]) -> tuple[Any, StreamSo
     location = StreamLocation("some/name", root)
     meta = location.open_metadata()
     streamed = StreamedDemonstrations(meta, EpisodeSplit(list(range(meta.total_episodes)), []), location)
-    streamed.read(StreamReading(cameras=tuple(meta.camera_keys)))
+    streamed.open_pictures(meta.camera_keys, PictureSettings())
     return meta, streamed.source(with_cameras(deltas, meta))
 
 
@@ -110,7 +111,7 @@ def test_cameras_nobody_looks_at_are_not_fetched(tmp_path: Path) -> None:
     location = StreamLocation("some/name", tmp_path / "set")
     meta = location.open_metadata()
     streamed = StreamedDemonstrations(meta, EpisodeSplit([0, 1, 2], []), location)
-    streamed.read(StreamReading(cameras=("observation.images.left",)))
+    streamed.open_pictures(["observation.images.left"], PictureSettings())
     batch = streamed.source({"action": [0, 1], "observation.images.right": [0]}).batch(np.arange(3))
     assert "observation.images.left" in batch
     assert not [key for key in batch if key.startswith("observation.images.right")]
@@ -121,9 +122,12 @@ def test_files_that_are_behind_are_let_go(many_files: Path) -> None:
     stream.batch(np.array([0]))
     assert list(stream._open) == [0]
     last = int(stream._index.start[-1])
-    for _ in range(PATIENCE // 256 + 1):
+    for count in range(PATIENCE // 256 + 1 + PATIENCE_BATCHES):
         stream.batch(np.full(256, last))
+        stream.will_batch(np.array([0] if count < 3 else [last]))
     assert 0 not in stream._open
+    stream.will_batch(np.array([0]))
+    assert 0 in stream._open  # it comes while the next batches are made
 
 
 def test_a_data_file_that_is_missing_or_of_another_dataset(many_files: Path, tmp_path: Path) -> None:

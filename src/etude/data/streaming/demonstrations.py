@@ -6,13 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from etude.data.frames.opening import PictureSettings
 from etude.data.sources import StreamLocation
 from etude.data.split import EpisodeSplit
+from etude.data.statistics import settle_statistics
 from etude.data.streaming.order import EpisodeIndex, StreamOrder
 from etude.data.streaming.source import StreamReading, StreamSource, StreamTables
 from etude.data.streaming.videos import VideoStreams
 from etude.data.table import Rows
-from etude.errors import DatasetError
+from etude.errors import DatasetError, UsageError
 
 __all__ = ["StreamedDemonstrations"]
 
@@ -37,22 +39,57 @@ class StreamedDemonstrations:
 
     def __post_init__(self) -> None:
         self.index = EpisodeIndex.of(self.meta)
-        where = f"from {self.location}" + ("" if self.location.is_remote else ", without keeping any of it")
-        self.notes.append(f"streaming {self.meta.total_frames} frames {where}")
 
-    def read(self, reading: StreamReading) -> None:
-        """Choose what to decode.
+    @classmethod
+    def open(
+        cls,
+        meta: Any,
+        split: EpisodeSplit,
+        location: StreamLocation,
+        *,
+        restrict_statistics: bool,
+        imagenet: bool,
+        depth_unit: str = "mm",
+    ) -> StreamedDemonstrations:
+        """Settle the statistics; arguments as `Demonstrations.open` has them. Nothing but metadata is read."""
+        settle_statistics(
+            meta, only=split.train if restrict_statistics else None, imagenet=imagenet, depth_unit=depth_unit
+        )
+        note = f"streaming {meta.total_frames} frames from {location}"
+        return cls(meta, split, location, StreamReading(depth_unit=depth_unit), [note])
+
+    def open_pictures(self, keys: Sequence[str], settings: PictureSettings, progress: Any = None) -> None:
+        """Choose the cameras to decode; others are not even fetched.
 
         Raises:
+            UsageError: frames are to be stored, and a stream keeps none.
             DatasetError: a camera cannot be streamed.
         """
-        for key in reading.cameras:
+        del progress  # nothing is prepared
+        frames = settings.frames
+        if frames.store not in ("auto", "video", "off"):
+            raise UsageError(
+                f"--frames.store={frames.store} keeps decoded frames, and a stream keeps nothing",
+                hint="leave out --frames.store, or --dataset.streaming",
+            )
+        if frames.width is not None or frames.height is not None:
+            raise UsageError(
+                "--frames.width and --frames.height are for stored frames, and a stream keeps none",
+                hint="leave them out, or leave out --dataset.streaming",
+            )
+        for key in keys:
             if self.location.is_remote and key in self.meta.depth_keys and key in self.meta.video_keys:
                 raise DatasetError(
                     f"{key} is a depth video, which LeRobot cannot read from the hub as a stream",
-                    hint="leave --dataset.streaming out: the dataset is downloaded",
+                    hint="leave out --dataset.streaming: the dataset is downloaded",
                 )
-        self.reading = reading
+        self.reading = StreamReading(
+            cameras=tuple(keys),
+            threads=settings.threads,
+            backend=settings.backend,
+            tolerance_s=settings.tolerance_s,
+            depth_unit=settings.depth_unit,
+        )
 
     def rows_of(self, episodes: Sequence[int], drop_last: int = 0) -> Rows:
         """Rows, counted over the dataset, that may start a sample of these episodes."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,7 +34,8 @@ __all__ = ["StreamReading", "StreamSource", "StreamTables"]
 logger = logging.getLogger(__name__)
 
 PATIENCE = 2 * LANES * LANE_FRAMES
-"""A data file that gave no sample for so many samples is let go."""
+"""A data file that gave no sample for so many samples, and for `PATIENCE_BATCHES`, is let go."""
+PATIENCE_BATCHES = 16
 ROWS_AT_ONCE = 10_000
 
 
@@ -101,6 +102,18 @@ class StreamTables:
         return table
 
 
+class _DataFile:
+    """A data file that was read, and where its episodes begin in it."""
+
+    def __init__(self, source: BatchSource) -> None:
+        self._source = source
+        self._episodes, self._starts = np.unique(source.table.episode, return_index=True)
+
+    def batch(self, episodes: Rows, frames: Rows) -> Batch:
+        """The batch of samples that start at these frames of these episodes."""
+        return self._source.batch(self._starts[np.searchsorted(self._episodes, episodes)] + frames)
+
+
 class StreamSource:
     """Makes the same batches as `BatchSource`, of rows counted over the whole dataset.
 
@@ -127,7 +140,7 @@ class StreamSource:
         self._videos = videos
         self._reading = reading
         self._deltas = dict(delta_indices)
-        self._open: dict[int, BatchSource] = {}
+        self._open: dict[int, Future[_DataFile]] = {}
         self._last_used: dict[int, int] = {}
         self._served = 0
         self._files = ThreadPoolExecutor(LANES, thread_name_prefix="etude-stream")
@@ -141,13 +154,13 @@ class StreamSource:
         episodes = self._index.episode_of(rows)
         files = self._index.file[episodes]
         wanted = np.unique(files).tolist()
-        self._let_go(wanted, len(rows))
-        for file, source in zip(wanted, self._files.map(self._source, wanted), strict=True):
-            self._open[file] = source
+        frames = rows - self._index.start[episodes]
+        self._served += len(rows)
+        self._ask_for(wanted)
+        self._let_go(max(PATIENCE, PATIENCE_BATCHES * len(rows)))
+        opened = [self._opened(file) for file in wanted]
         places = [np.flatnonzero(files == file) for file in wanted]
-        parts = self._files.map(
-            lambda file, mine: self._open[file].batch(self._within(file, episodes[mine], rows[mine])), wanted, places
-        )
+        parts = self._files.map(lambda file, mine: file.batch(episodes[mine], frames[mine]), opened, places)
         return _merged(list(zip(places, parts, strict=True)), len(rows))
 
     def unpadded(self, key: str, rows: Rows) -> int:
@@ -161,31 +174,38 @@ class StreamSource:
         """The number of each row's episode in the dataset."""
         return self._index.episode_of(rows)
 
-    def _let_go(self, wanted: list[int], samples: int) -> None:
-        self._served += samples
-        self._last_used |= dict.fromkeys(wanted, self._served)
-        for file in [file for file, used in self._last_used.items() if used < self._served - PATIENCE]:
+    def will_batch(self, rows: Rows) -> None:
+        """Begin to fetch the data files of rows that will be asked for soon."""
+        self._ask_for(np.unique(self._index.file[self._index.episode_of(rows)]).tolist())
+
+    def _ask_for(self, files: list[int]) -> None:
+        self._last_used |= dict.fromkeys(files, self._served)
+        for file in files:
+            if file not in self._open:
+                self._open[file] = self._files.submit(self._read, file)
+
+    def _opened(self, file: int) -> _DataFile:
+        try:
+            return self._open[file].result()
+        except DatasetError:
+            self._open.pop(file)  # the next batch may have more luck
+            raise
+
+    def _let_go(self, patience: int) -> None:
+        for file in [file for file, used in self._last_used.items() if used < self._served - patience]:
             self._last_used.pop(file)
             self._open.pop(file, None)
 
-    def _within(self, file: int, episodes: Rows, rows: Rows) -> Rows:
-        """Rows of the dataset as rows of a file's table."""
-        table = self._open[file].table
-        numbers, starts = np.unique(table.episode, return_index=True)
-        within: Rows = starts[np.searchsorted(numbers, episodes)] + rows - self._index.start[episodes]
-        return within
-
-    def _source(self, file: int) -> BatchSource:
-        if file in self._open:
-            return self._open[file]
+    def _read(self, file: int) -> _DataFile:
         table = self._tables.load(file)
-        return BatchSource(
+        source = BatchSource(
             table,
             {key: self._camera(key, table) for key in self._reading.cameras},
             delta_indices=self._deltas,
             tasks=[str(name) for name in self._meta.tasks.index],
             squeeze=frozenset(self._meta.video_keys),
         )
+        return _DataFile(source)
 
     def _camera(self, key: str, table: FrameTable) -> PictureReader:
         unit = self._reading.depth_unit
