@@ -22,6 +22,7 @@ SHOWN = {  # metric, label, how to write it
     "eval/success_rate": ("success", "{:.0%}"),
     "train/samples_per_s": ("samples/s", "{:.0f}"),
     "train/data_wait_share": ("data wait", "{:.0%}"),
+    "train/device_busy_share": ("busy", "{:.0%}"),
 }
 
 

@@ -115,6 +115,7 @@ class TrainOptions:
         checkpoint_mode: from-scratch | from-trained (weights only, from `--policy.path`).
         data_check: fast (metadata and tables, the default) | full (decodes every video) | off.
         deterministic: bit-equal runs on the same machine, at some speed.
+        profile: trace some steps, and say what bounds the run and what to change.
         wandb_tags: tags of the W&B run (also `--wandb.tags`).
         tracking_interval_s: how often points are sent to the tracking servers, seconds.
         system_metrics_interval_s: how often CPU, GPU and memory are sampled, seconds; 0 turns it off.
@@ -136,6 +137,7 @@ class TrainOptions:
     checkpoint_mode: Literal["from-scratch", "from-trained"] = "from-scratch"
     data_check: Literal["fast", "full", "off"] = "fast"
     deterministic: bool = False
+    profile: bool = False
     wandb_tags: list[str] = field(default_factory=list)
     tracking_interval_s: float = 2.0
     system_metrics_interval_s: float = 10.0

@@ -40,6 +40,7 @@ CHANGEABLE = (
     "checkpoint",
     "early_stopping",
     "data_check",
+    "profile",
     "tracking_interval_s",
     "system_metrics_interval_s",
 )

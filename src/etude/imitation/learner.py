@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.profiler import record_function
 
 from etude.imitation.ema import NoAverage, WeightAverage
 from etude.imitation.lazy_scalars import scalars_stay_on_device
@@ -108,15 +109,18 @@ class Learner:
         """
         self.policy.train()
         loss, details = self._accumulate(parts)
-        grad_norm = torch.as_tensor(
-            self.accelerator.clip_grad_norm_(self.policy.parameters(), self._clip_norm), device=loss.device
-        )
+        with record_function("clip"):
+            grad_norm = torch.as_tensor(
+                self.accelerator.clip_grad_norm_(self.policy.parameters(), self._clip_norm), device=loss.device
+            )
         not_finite = ~torch.isfinite(torch.stack((loss.float(), grad_norm.float())))
         if self.accelerator.scaler is not None:
             not_finite[1] = False  # with fp16 an infinite gradient is routine: the scaler skips that step by itself
-        if self._step_unless(not_finite.any()) and follow:
-            self._follow()
-        self.optimizer.zero_grad()
+        with record_function("optimizer"):
+            stepped = self._step_unless(not_finite.any())
+            if stepped and follow:
+                self._follow()
+            self.optimizer.zero_grad()
         return StepResult(loss, grad_norm, not_finite, details)
 
     def forward(self, batch: dict[str, Any]) -> tuple[torch.Tensor, dict[str, Any] | None]:
@@ -143,11 +147,12 @@ class Learner:
         for index, part in enumerate(parts):
             last = index == len(parts) - 1
             with contextlib.nullcontext() if last else self.accelerator.no_sync(self.model):
-                with scaled_kl(self.policy, part.weights.kl):
+                with scaled_kl(self.policy, part.weights.kl), record_function("forward"):
                     loss, found = self.forward(part.batch)
                 factor = part.weights.loss / len(parts)
                 weighted = loss if factor == 1.0 else loss * factor
-                self.accelerator.backward(weighted)
+                with record_function("backward"):
+                    self.accelerator.backward(weighted)
             total = weighted.detach() if total is None else total + weighted.detach()
             for name, value in scalars(found).items():
                 details[name] = details.get(name, 0.0) + value * factor

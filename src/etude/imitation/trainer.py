@@ -10,7 +10,9 @@ from typing import Any, Protocol
 
 import torch
 
+from etude.data.batches import BatchSource
 from etude.data.prefetch import Prefetcher
+from etude.data.staging import Staged, Staging
 from etude.errors import StorageError, TrainingError
 from etude.imitation import randomness
 from etude.imitation.acceleration import Acceleration, accelerate, apply
@@ -18,15 +20,19 @@ from etude.imitation.health import HealthWatch, NotFiniteError
 from etude.imitation.interruption import Interruption
 from etude.imitation.learner import Part
 from etude.imitation.meters import Point
+from etude.imitation.profiling import NoProfiler, Profiler, StepProfiler
 from etude.imitation.refusals import STEP_FAILS_WITH, explain_step
 from etude.imitation.saving import Saver
 from etude.imitation.session import Session
+from etude.imitation.shares import LossWeights
 from etude.imitation.watch import Watch
 from etude.runs.checkpoints import Checkpoint
 from etude.runs.folder import RunFolder
 from etude.runs.metrics import MetricRecord
 
 __all__ = ["Listener", "Outcome", "Rollout", "Trainer"]
+
+LOOK_AHEAD = 8  # batches between telling the disk that a batch will be needed and reading it
 
 # Rolls the policy out in simulation: (policy, preprocessor, postprocessor, step) to metrics such as
 # `eval/success_rate`. Passed in, because a trainer knows nothing of evaluation.
@@ -84,8 +90,12 @@ class Trainer:
             rolls_out=self._rollout is not None,
         )
         self._saver = Saver(session, run.checkpoints, listener.saved)
+        self._profiler = self._make_profiler(run)
         self._health = HealthWatch(session.learner.device)
         self._point: Point | None = None
+        self._staging = Staging(session.learner.device)
+        if isinstance(session.source, BatchSource):
+            session.source.pin = self._staging.pins
         self._stop = Interruption()
 
     def run(self) -> Outcome:
@@ -101,17 +111,30 @@ class Trainer:
             self._accelerate()
             batches = stack.enter_context(Prefetcher(self._load, first, steps))
             status = self._finish_pending()
-            for parts, waited_s in _timed(batches) if status is None else ():
-                self._update(parts, waited_s)
+            for loaded, waited_s in _timed(batches) if status is None else ():
+                with self._profiler.step(waited_s):
+                    self._update(loaded, waited_s)
                 status = self._after_update()
                 if status is not None:
                     break
             self._settle()
+            self._profiler.finish()
             if self.session.config.save_checkpoint and self._saver.begun_step != self.state.step:
                 self._save()
             self._saver.finish()
             self.session.processes.wait()
         return Outcome(status or "finished", self.state.step, self._saver.newest, self._stop.received)
+
+    def _make_profiler(self, run: RunFolder) -> Profiler:
+        session = self.session
+        if not session.options.profile or not session.processes.is_main:
+            return NoProfiler()
+
+        def about() -> dict[str, Any]:
+            stored = isinstance(session.source, BatchSource) and session.source.is_stored
+            return {"stored": stored, **session.state.acceleration}
+
+        return StepProfiler(run.root / "profile", session.learner.device, self._listener.note, about)
 
     def _accelerate(self) -> None:
         """Choose what makes a step faster; a resumed run goes on with what it began with."""
@@ -121,7 +144,7 @@ class Trainer:
             return
         verdict = accelerate(
             session.learner,
-            lambda: self._load(state.step),
+            lambda: self._receive(self._load(state.step), state.step),
             session.options,
             session.processes,
             steps_left=session.config.steps - state.step if state.step == 0 else 0,
@@ -166,29 +189,35 @@ class Trainer:
 
     # -- a step -----------------------------------------------------------------------------------------------------
 
-    def _load(self, step: int) -> list[Part]:
+    def _load(self, step: int) -> list[tuple[Staged, LossWeights]]:
         """This process's shares of a global batch; runs in the background, and draws no random number."""
+        session, order = self.session, self.session.order
+        loaded = []
+        for index in session.parts:
+            if step + LOOK_AHEAD < session.config.steps:
+                session.source.will_batch(order.share(step + LOOK_AHEAD, index).rows)
+            batch = session.source.batch(order.share(step, index).rows)
+            loaded.append((self._staging.send(batch), session.loss_weights.weights(step, index)))
+        return loaded
+
+    def _receive(self, loaded: list[tuple[Staged, LossWeights]], step: int) -> list[Part]:
+        """The shares on the device, augmented."""
         session = self.session
+        parts = [Part(staged.receive(), weights) for staged, weights in loaded]
+        if session.augmentation is None:
+            return parts
         return [
-            Part(
-                session.source.batch(session.order.share(step, index).rows),
-                session.loss_weights.weights(step, index),
-            )
-            for index in session.parts
+            Part(session.augmentation(part.batch, step, index), part.weights)
+            for index, part in zip(session.parts, parts, strict=True)
         ]
 
-    def _update(self, parts: list[Part], waited_s: float) -> None:
+    def _update(self, loaded: list[tuple[Staged, LossWeights]], waited_s: float) -> None:
         session, step = self.session, self.state.step
         if session.order.starts_epoch(step):
             # LeRobot's DataLoader draws a base seed when an epoch begins. Drawing it too keeps our losses equal to its.
             torch.empty((), dtype=torch.int64).random_()
-        if session.augmentation is not None:
-            parts = [
-                Part(session.augmentation(part.batch, step, index), part.weights)
-                for index, part in zip(session.parts, parts, strict=True)
-            ]
         try:
-            result = session.learner.update(parts)
+            result = session.learner.update(self._receive(loaded, step))
             self._health.add(step, result.not_finite)
         except NotFiniteError as error:
             raise self._not_finite(error) from error
@@ -297,7 +326,7 @@ class Trainer:
         self.session.meters.unpause()
 
 
-def _timed(batches: Prefetcher[list[Part]]) -> Iterator[tuple[list[Part], float]]:
+def _timed[T](batches: Prefetcher[T]) -> Iterator[tuple[T, float]]:
     """Each batch with the seconds that were spent waiting for it."""
     iterator = iter(batches)
     while True:

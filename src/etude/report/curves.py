@@ -30,6 +30,7 @@ _KNOWN = {
     "grad_norm": _Known("Gradient norm", "Before clipping."),
     "samples_per_s": _Known("Throughput", "Samples a second."),
     "data_wait_share": _Known("Waiting for data", "Share of the time.", "%"),
+    "device_busy_share": _Known("Device busy", "Share of the time.", "%"),
 }
 _PART_TITLES = {"l1_loss": "L1 loss", "kld_loss": "KL divergence"}
 _NOT_DRAWN = {"epoch"}  # a straight line; it stays in the table
