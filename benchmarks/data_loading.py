@@ -87,6 +87,8 @@ def measure_case(case: Case, batch_size: int, arguments: argparse.Namespace, fol
     with contextlib.ExitStack() as stack:
         theirs = stack.enter_context(lerobot_settings.loader(flags, setting, theirs_first))
         ours = {form: stack.enter_context(etude_loader(flags, form, folder / f"{form}.pt")) for form in case.forms}
+        for loader in (theirs, *ours.values()):
+            loader.measure(seconds)  # both warm
         for _ in range(rounds):
             for form, loader in ours.items():
                 reference = theirs.measure(seconds).samples_per_s

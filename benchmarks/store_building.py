@@ -4,8 +4,8 @@
 
 ffmpeg decodes and throws the frames away: the least that any store costs. It runs in two ways, file by file with
 its own threads, and all files at once (as many at a time as there are cores); the faster counts. Ours includes the
-start of the worker processes, checksums and the last byte on the disk; the store is deleted before each round. The
-figure demanded is for raw frames. The systems take turns.
+start of the worker processes, checksums, a comparison with LeRobot's decoder, and the last byte on the disk; the
+store is deleted before each round. The figure demanded is for raw frames. The systems take turns.
 """
 
 from __future__ import annotations
@@ -43,15 +43,7 @@ def decode_with_ffmpeg(files: list[Path], at_once: int) -> None:
         list(pool.map(decode, files))
 
 
-def build(meta: Any, fingerprint: str, cameras: list[str], form: Any, cache: Path) -> None:
-    """Build the stores of all cameras, one after the other, as a training run does."""
-    from etude.data.frames.build import build_store
-
-    for camera in cameras:
-        build_store(meta, fingerprint, camera, form, cache=cache)
-
-
-def timed(work: Callable[[], None]) -> tuple[float, float]:
+def timed(work: Callable[[], object]) -> tuple[float, float]:
     """Wall seconds, and processor seconds of the children that ended."""
     began, cpu_began = time.perf_counter(), os.times()
     work()
@@ -61,7 +53,7 @@ def timed(work: Callable[[], None]) -> tuple[float, float]:
 
 
 def take_turns(
-    build_it: Callable[[], None], files: list[Path], cache: Path, rounds: int
+    build_it: Callable[[], object], files: list[Path], cache: Path, rounds: int
 ) -> tuple[list[tuple[float, float]], dict[str, list[float]], int]:
     """Seconds of ours (wall, processor) and of each way of ffmpeg's, a figure each round, and the store's bytes."""
     at_once = {"file by file": 1, "all at once": min(len(os.sched_getaffinity(0)), len(files))}
@@ -84,13 +76,24 @@ def take_turns(
 def measure(name: str, form: FormName, cache: Path, rounds: int) -> dict[str, Any]:
     """The row of a set and a form."""
     from lerobot.datasets.dataset_metadata import LeRobotDatasetMetadata
+    from lerobot.utils.import_utils import get_safe_default_video_backend
 
+    from etude.data.frames.build import build_stores
     from etude.data.frames.forms import Form
     from etude.data.sources import fingerprint
 
     data = sets.find(name)
     meta = LeRobotDatasetMetadata(data.repo_id, root=data.root)
-    build_it = partial(build, meta, fingerprint(data.root), data.cameras, Form(form), cache)
+    # As `etude train` calls it; it compares a few frames with those of LeRobot's decoder.
+    build_it = partial(
+        build_stores,
+        meta,
+        fingerprint(data.root),
+        data.cameras,
+        Form(form),
+        cache=cache,
+        video_backend=get_safe_default_video_backend(),
+    )
     ours, theirs, store_bytes = take_turns(build_it, data.videos, cache, rounds)
     etude_s, cpu_s = (statistics.median(part) for part in zip(*ours, strict=True))
     way = min(theirs, key=lambda item: statistics.median(theirs[item]))
