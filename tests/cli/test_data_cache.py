@@ -13,6 +13,7 @@ import pytest
 
 from etude.cli import main
 from etude.errors import DatasetError, UsageError
+from tests.imitation.conftest import make_dataset
 
 CAMERAS = ("observation.images.front", "observation.images.wrist")
 
@@ -39,6 +40,11 @@ def cups(tmp_path_factory: pytest.TempPathFactory) -> Path:
         dataset.save_episode()
     dataset.finalize()
     return root
+
+
+@pytest.fixture(scope="module")
+def small_robot(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_dataset(tmp_path_factory.mktemp("data") / "small-robot")
 
 
 @pytest.fixture
@@ -148,6 +154,16 @@ def test_too_large_is_refused_before_anything_is_written(
     assert main(["data", "cache", "build", str(cups), "--disk-gib", "0.0001"]) == 7
     error = capsys.readouterr().err
     assert "disk_gib allows" in error
+    assert not cache.exists()
+
+
+def test_nothing_to_do_is_no_mistake(small_robot: Path, cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = str(small_robot)
+    assert main(["data", "cache", "build", folder]) == 0
+    assert "no cameras" in capsys.readouterr().out
+    assert main(["data", "cache", "verify", folder]) == 0
+    assert main(["data", "cache", "remove", folder]) == 0
+    assert "no frame store to remove" in capsys.readouterr().out
     assert not cache.exists()
 
 

@@ -31,8 +31,10 @@ def help_of(words: tuple[str, ...]) -> str:
 
 
 def command_of(example: Example) -> tuple[str, ...]:
-    """What to ask `--help` of: one word, or two where the first has subcommands."""
+    """What to ask `--help` of: one word, or more where the first has subcommands."""
     first = example.words[0]
+    if example.words[:2] == ("data", "cache"):
+        return example.words[:3]
     with_subcommands = first in ("data",)
     if with_subcommands and not example.words[1].startswith("-"):
         return example.words[:2]

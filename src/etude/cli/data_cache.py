@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from etude.cli.arguments import Parser
 from etude.cli.episode_list import read_episodes
-from etude.errors import DatasetError, UsageError, nearest
+from etude.errors import UsageError, nearest
 
 if TYPE_CHECKING:
     from etude.data.frames.store import StoreInfo
@@ -45,6 +45,9 @@ def build(argv: Sequence[str]) -> int:
     episodes = read_episodes(options.episodes) if options.episodes else None
     meta = _metadata(options)
     cameras = _cameras(options.camera, meta)
+    if not cameras:
+        print("[]" if options.json else f"{meta.root} has no cameras: there is nothing to decode")
+        return 0
     finder = FactFinder(meta, fingerprint(Path(meta.root)), cameras, episodes, form, _cache(options))
     facts = finder.facts()
     if not facts.is_ready(form.name):
@@ -250,12 +253,10 @@ def _metadata(options: argparse.Namespace) -> Any:
 
 def _cameras(asked: list[str] | None, meta: Any) -> list[str]:
     known = [str(key) for key in meta.camera_keys]
-    if not known:
-        raise DatasetError(f"{meta.root} has no cameras, so there is nothing to decode")
     for name in asked or ():
         if name not in known:
             close = nearest(name, known)
-            hint = f"did you mean {close[0]}?" if close else f"it has {', '.join(known)}"
+            hint = f"did you mean {close[0]}?" if close else f"it has {', '.join(known) or 'none'}"
             raise UsageError(f"--camera: the dataset has no camera {name!r}", hint=hint)
     return list(dict.fromkeys(asked)) if asked else known
 
@@ -272,7 +273,7 @@ def _chosen(options: argparse.Namespace) -> list[StoreInfo]:
 
     stores = _stores(options)
     found = stores_of(options.dataset, stores)
-    if not found:
+    if not found and not Path(options.dataset).is_dir():
         names = sorted({name for info in stores for name in (info.repo_id, info.root)})
         close = nearest(options.dataset, names)
         there = "etude data cache list shows what is there" if names else "the cache is empty"

@@ -79,6 +79,8 @@ def verdict_text(found: Sequence[tuple[StoreInfo, list[str]]]) -> str:
 
 def removed_text(freed: Sequence[tuple[StoreInfo, int]]) -> str:
     """What was removed, and the sum."""
+    if not freed:
+        return "no frame store to remove"
     lines = [
         f"removed {info.repo_id} {info.camera} {info.form.folder_name}: {readable_bytes(size)}" for info, size in freed
     ]
