@@ -56,7 +56,8 @@ def make_videos(
         f"observation.images.{name}": {"dtype": "video", "shape": (*size, 3), "names": axes}
         for name, size in cameras.items()
     }
-    features |= dict.fromkeys(("observation.state", "action"), {"dtype": "float32", "shape": (2,), "names": None})
+    vector = {"dtype": "float32", "shape": (2,), "names": None}
+    features |= {"observation.state": vector, "action": dict(vector)}
     dataset = LeRobotDataset.create("some/name", fps=10, root=root, features=features)
     if files > 1:
         # A new file as soon as the one before holds anything.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from etude.data.frames.build import build_store, build_stores
+from etude.data.frames.checking import OtherFramesError
 from etude.data.frames.forms import Form
 from etude.data.frames.reading import StoredFrames
 from etude.errors import DatasetError, StorageError
@@ -122,6 +124,49 @@ def test_frames_at_the_size_that_is_asked_for(moving: Any, tmp_path: Path) -> No
         picture = np.ascontiguousarray(exact.permute(1, 2, 0).numpy())
         expected = cv2.resize(picture, (32, 16), interpolation=cv2.INTER_AREA)
         assert np.array_equal(frame.permute(1, 2, 0).numpy(), expected)
+
+
+@pytest.mark.parametrize("form", EXACT, ids=lambda form: form.name)
+@pytest.mark.parametrize("pixel_format", ["yuv420p", "yuvj420p"])
+def test_a_colour_space_that_the_video_names(moving: Any, tmp_path: Path, form: Form, pixel_format: str) -> None:
+    """LeRobot's default decoder follows it, and so does the store; its other decoder does not."""
+    from lerobot.datasets.video_utils import decode_video_frames
+
+    shutil.copytree(moving.root, tmp_path / "set")
+    meta = metadata(tmp_path / "set")
+    camera = "observation.images.near"
+    path = tmp_path / "set" / meta.get_video_file_path(0, camera)
+    encode_anew(path, pixel_format)
+    times = [number / 10 for number in range(12)]
+    try:
+        exact = decode_video_frames(path, times, 1e-4, "torchcodec", return_uint8=True)
+    except (ImportError, RuntimeError) as error:
+        pytest.skip(f"torchcodec does not work here: {error}")
+    store = build_store(meta, FINGERPRINT, camera, form, cache=tmp_path / "cache", episodes=[0], workers=1)
+    table = table_of(meta, [0])
+    assert torch.equal(StoredFrames(store, table, meta).read(np.arange(12)), exact)
+    with pytest.raises(OtherFramesError):
+        build_store(
+            meta, FINGERPRINT, camera, form, cache=tmp_path / "other", episodes=[0], workers=1, video_backend="pyav"
+        )
+
+
+def encode_anew(path: Path, pixel_format: str) -> None:
+    """Replace a video by one that says it is in BT.709."""
+    import av
+
+    with av.open(str(path)) as container:
+        pictures = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    with av.open(str(path), "w") as container:
+        stream: Any = container.add_stream("libx264", rate=10, options={"g": "4"})
+        stream.height, stream.width = pictures[0].shape[:2]
+        stream.pix_fmt = pixel_format
+        stream.codec_context.colorspace = 1
+        for number, picture in enumerate(pictures):
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            frame.pts = number
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
 
 
 @cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 import sys
 from collections.abc import Sequence
@@ -34,17 +35,23 @@ class Comparison:
     """Decodes a few frames of each video with LeRobot in a thread, while the workers decode all of them.
 
     Args:
-        backend: as `--dataset.video_backend`; None takes torchcodec where it is loaded already, else pyav, which
-            is loaded much faster.
+        backend: as `--dataset.video_backend`; None takes torchcodec where it is loaded already or the decoders
+            differ (see `begin`), else pyav, which is loaded much faster.
     """
 
     def __init__(self, backend: str | None = None) -> None:
-        self._backend = backend or ("torchcodec" if "torchcodec" in sys.modules else "pyav")
+        self._asked = backend
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="etude-compare")
 
-    def begin(self, path: Path, times_s: Sequence[float], depth: bool) -> Future[dict[int, npt.NDArray[Any]]]:
-        """Start decoding; the result is frame number to frame `(channels, height, width)`."""
-        return self._thread.submit(self._decode, path, times_s, depth)
+    def begin(
+        self, path: Path, times_s: Sequence[float], *, depth: bool, tagged: bool
+    ) -> Future[dict[int, npt.NDArray[Any]]]:
+        """Start decoding; the result is frame number to frame `(channels, height, width)`.
+
+        Args:
+            tagged: the video has a colour space that torchcodec follows and pyav does not.
+        """
+        return self._thread.submit(self._decode, path, times_s, depth, self._backend(tagged))
 
     def compare(self, expected: dict[int, npt.NDArray[Any]], frames: Path, shard: Shard, form: Form) -> None:
         """Look whether the shard's file holds these frames.
@@ -68,7 +75,7 @@ class Comparison:
                 if not equal:
                     raise OtherFramesError(
                         f"{shard.source}: frame {number} decoded in order is not the one that LeRobot decodes "
-                        f"({self._backend}); no store is made of it",
+                        f"({self._asked or 'its default'}); no store is made of it",
                         hint="--frames.store=video reads it with LeRobot's decoder",
                     )
 
@@ -76,7 +83,14 @@ class Comparison:
         """Wait for the thread."""
         self._thread.shutdown(wait=True, cancel_futures=True)
 
-    def _decode(self, path: Path, times_s: Sequence[float], depth: bool) -> dict[int, npt.NDArray[Any]]:
+    def _backend(self, tagged: bool) -> str:
+        if self._asked is not None:
+            return self._asked
+        if tagged and importlib.util.find_spec("torchcodec") is not None:
+            return "torchcodec"
+        return "torchcodec" if "torchcodec" in sys.modules else "pyav"
+
+    def _decode(self, path: Path, times_s: Sequence[float], depth: bool, backend: str) -> dict[int, npt.NDArray[Any]]:
         try:
             from lerobot.datasets.video_utils import decode_video_frames
         except ImportError:
@@ -86,7 +100,7 @@ class Comparison:
         for number in sorted(set(np.linspace(0, len(times_s) - 1, FRAMES).astype(int).tolist())):
             try:
                 decoded = decode_video_frames(
-                    path, [times_s[number]], NEAR_S, self._backend, return_uint8=True, is_depth=depth
+                    path, [times_s[number]], NEAR_S, backend, return_uint8=True, is_depth=depth
                 )
             except Exception as error:  # noqa: BLE001  a time at which LeRobot finds no frame is no frame of its
                 logger.debug("%s: LeRobot does not decode frame %d: %s", path, number, error)

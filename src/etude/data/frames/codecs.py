@@ -15,7 +15,20 @@ import numpy.typing as npt
 
 from etude.data.frames.forms import Form
 
-__all__ = ["NATIVE_FORMATS", "Codec", "Encoding", "Jpeg", "Raw", "Zstd", "fit", "interleaved", "open_codec", "planar"]
+__all__ = [
+    "NATIVE_FORMATS",
+    "TAGGED_COLOURS",
+    "Codec",
+    "Encoding",
+    "Jpeg",
+    "Raw",
+    "Zstd",
+    "fit",
+    "interleaved",
+    "open_codec",
+    "planar",
+    "to_rgb",
+]
 
 type Array = npt.NDArray[Any]
 type Encoding = dict[str, Any]
@@ -23,6 +36,9 @@ type Encoding = dict[str, Any]
 
 NATIVE_FORMATS = frozenset({"yuv420p"})
 """Pixel formats that are stored as the decoder gives them: half the bytes of RGB, and the same RGB comes out."""
+
+TAGGED_COLOURS = {1: "BT.709", 4: "FCC", 7: "SMPTE 240M", 9: "BT.2020"}
+"""Colour spaces (`AVFrame.colorspace`) in which a video's RGB differs from the one that converters assume, BT.601."""
 
 ZSTD_LEVEL = 1
 
@@ -32,6 +48,19 @@ def interleaved(frame: Any) -> Array:
     plane = frame.planes[0]
     rows = np.frombuffer(plane, np.uint8)[: plane.line_size * frame.height].reshape(frame.height, plane.line_size)
     return rows[:, : frame.width * 3].reshape(frame.height, frame.width, 3)
+
+
+def to_rgb(frame: Any, reformatter: Any) -> Any:
+    """A decoder's frame as RGB, bit by bit as torchcodec, LeRobot's default decoder, makes it.
+
+    It follows the video's colour space, but takes the range of values from the pixel format alone.
+    """
+    if frame.colorspace not in TAGGED_COLOURS:
+        return reformatter.reformat(frame, format="rgb24")
+    full = 2 if frame.format.name.startswith("yuvj") else 1
+    return reformatter.reformat(
+        frame, format="rgb24", src_colorspace=frame.colorspace, dst_colorspace=5, src_color_range=full
+    )
 
 
 def planar(picture: Array, out: Array) -> None:
@@ -81,13 +110,21 @@ class Zstd:
     Args:
         native: the pixel format of the video, when its own planes are stored; RGB is made of them when reading, by
             the same converter that LeRobot's decoder uses.
+        colours: the video's colour space, if it is one of `TAGGED_COLOURS`.
     """
 
-    def __init__(self, shape: tuple[int, int, int], dtype: str, native: str | None = None) -> None:
+    def __init__(
+        self, shape: tuple[int, int, int], dtype: str, native: str | None = None, colours: int | None = None
+    ) -> None:
         import pyarrow as pa
 
         self.shape, self.dtype, self.native = shape, np.dtype(dtype), native
-        self.encoding: Encoding = {"name": "zstd"} if native is None else {"name": "zstd", "native": native}
+        self.encoding: Encoding = {"name": "zstd"}
+        if native is not None:
+            self.encoding["native"] = native
+        if colours is not None:
+            self.encoding["colours"] = colours
+        self._colours = colours
         self._codec = pa.Codec("zstd", ZSTD_LEVEL)
         self._local = threading.local()
         if native is None:
@@ -116,7 +153,9 @@ class Zstd:
         if not hasattr(self._local, "reformatter"):
             self._local.reformatter = VideoReformatter()  # its tables are made once a thread
         frame = av.VideoFrame.from_ndarray(planes, format=str(self.native))
-        return self._local.reformatter.reformat(frame, format="rgb24")
+        if self._colours is not None:
+            frame.colorspace = self._colours
+        return to_rgb(frame, self._local.reformatter)
 
 
 class Jpeg:

@@ -149,9 +149,9 @@ def _converter(job: dict[str, Any], take: Callable[[Any], None]) -> Callable[[An
     """From a decoder's frame to a picture, exactly as LeRobot's decoder makes it."""
     from av.video.reformatter import VideoReformatter
 
-    from etude.data.frames.codecs import interleaved
+    from etude.data.frames.codecs import TAGGED_COLOURS, interleaved, to_rgb
 
-    native = job["encoding"].get("native")
+    native, colours = job["encoding"].get("native"), job["encoding"].get("colours")
     if job["depth"]:
         return lambda frame: take(frame.to_ndarray(format="gray12le"))
     if native is not None:
@@ -159,11 +159,13 @@ def _converter(job: dict[str, Any], take: Callable[[Any], None]) -> Callable[[An
         def planes(frame: Any) -> None:
             if frame.format.name != native:
                 raise ValueError(f"the pixel format changes from {native} to {frame.format.name}")
+            if (frame.colorspace if frame.colorspace in TAGGED_COLOURS else None) != colours:
+                raise ValueError("its frames are in another colour space than its header says")
             take(frame.to_ndarray())
 
         return planes
     reformatter = VideoReformatter()  # its tables are made once a range
-    return lambda frame: take(interleaved(reformatter.reformat(frame, format="rgb24")))
+    return lambda frame: take(interleaved(to_rgb(frame, reformatter)))
 
 
 def _seal(job: dict[str, Any], _: Reporter) -> dict[str, Any]:

@@ -15,7 +15,7 @@ import numpy as np
 
 from etude.data.frames.camera_files import CameraFile
 from etude.data.frames.checking import Comparison
-from etude.data.frames.codecs import NATIVE_FORMATS, Encoding
+from etude.data.frames.codecs import NATIVE_FORMATS, TAGGED_COLOURS, Encoding
 from etude.data.frames.forms import Form
 from etude.data.frames.shards import Shard
 from etude.errors import DatasetError
@@ -88,7 +88,9 @@ class ShardBuild:
         if self._encoding["name"] == "raw":
             self._make_room()
         if self.is_video and self.comparison is not None:
-            self._expected = self.comparison.begin(self.file.path, self._times_s(), self.depth)
+            self._expected = self.comparison.begin(
+                self.file.path, self._times_s(), depth=self.depth, tagged=scan["colours"] in TAGGED_COLOURS
+            )
         jobs = [self._range(number, first, last) for number, (first, last) in enumerate(self._split())]
         self._ranges = len(jobs)
         return jobs
@@ -138,6 +140,8 @@ class ShardBuild:
         self._encoding = {"name": self.form.name}
         if self.form.name == "zstd" and is_native and height % 2 == 0 and width % 2 == 0:
             self._encoding["native"] = scan["pixel_format"]
+            if scan["colours"] in TAGGED_COLOURS:
+                self._encoding["colours"] = scan["colours"]
         if self.form.name == "jpeg":
             self._encoding["quality"] = self.form.quality
             if self._dtype != "uint8" or channels not in (1, 3):

@@ -21,7 +21,7 @@ def scan_video(path: str) -> dict[str, Any]:
 
     Returns:
         `pts` of every frame in order, in units of `time_base`; `keys`, a list of [pts, dts, first frame] of the
-        places where decoding can begin; `codec`, `pixel_format`, `width`, `height`.
+        places where decoding can begin; `codec`, `pixel_format`, `colours`, `width`, `height`.
 
     Raises:
         BrokenVideoError: the packets do not say when each frame is shown.
@@ -53,6 +53,7 @@ def scan_video(path: str) -> dict[str, Any]:
             "time_base": [stream.time_base.numerator, stream.time_base.denominator],
             "codec": stream.codec_context.codec.canonical_name,
             "pixel_format": context.pix_fmt or "",
+            "colours": int(context.colorspace),
             "width": context.width,
             "height": context.height,
         }
