@@ -100,6 +100,10 @@ class StreamLocation:
                 f"{self} is not in format {V30}, and a stream cannot be converted",
                 hint="leave --dataset.streaming out: the dataset is downloaded, and converted where that is possible",
             ) from error
+        except FileNotFoundError as error:  # what `datasets` says of a hub that it cannot reach, too
+            raise DatasetError(
+                f"{self} cannot be opened: {str(error).partition(chr(10))[0][:300]}", hint=self.retry_hint
+            ) from error
 
 
 def locate_stream(
