@@ -44,11 +44,13 @@ CHANGEABLE = (
     "tracking_interval_s",
     "system_metrics_interval_s",
 )
+# Of those sections, what decides what is learned.
+FIXED = ("frames.width", "frames.height")
 
 
 def may_change(key: str) -> bool:
     """Whether a resumed run may change the setting."""
-    return any(key == name or key.startswith(f"{name}.") for name in CHANGEABLE)
+    return key not in FIXED and any(key == name or key.startswith(f"{name}.") for name in CHANGEABLE)
 
 
 def refuse_changes(changes: list[tuple[str, Any, Any]]) -> None:

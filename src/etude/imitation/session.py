@@ -19,6 +19,7 @@ from etude.imitation import randomness
 from etude.imitation.augmentation import Augmentation, make_augmentation
 from etude.imitation.checkpoint import TrainingState, load_learner, read_state
 from etude.imitation.ema import NoAverage, WeightAverage
+from etude.imitation.frame_size import frame_size, resizing_processors, seen_resized
 from etude.imitation.learner import Learner
 from etude.imitation.meters import Meters
 from etude.imitation.policy import make_policy, make_processors
@@ -26,6 +27,7 @@ from etude.imitation.processes import Processes
 from etude.imitation.shares import MeanOverFrames, MeanOverSamples, loss_weights
 from etude.imitation.supply import Supply, make_order, open_supply, training_frames
 from etude.imitation.validation import Validation, spread
+from etude.policies.pictures import without_resize
 from etude.runs.checkpoints import Checkpoint
 
 __all__ = ["Session", "open_session", "training_frames"]
@@ -87,11 +89,11 @@ def open_session(
     if config.seed is not None:
         randomness.seed_everything(config.seed)
     demonstrations = open_supply(config, options, meta, stream)
-    policy = make_policy(config, meta, checkpoint.pretrained_model if checkpoint else None)
-    processors = make_processors(
-        config, policy, meta, processes.device.type, checkpoint.pretrained_model if checkpoint else None
-    )
-    learner = _make_learner(config, options, processes, policy, processors[0])
+    size, weights = frame_size(options.frames), checkpoint.pretrained_model if checkpoint else None
+    policy = make_policy(config, seen_resized(meta, size), weights)
+    processors = make_processors(config, policy, meta, processes.device.type, weights)
+    processors = resizing_processors(processors, policy, meta, size, config.rename_map)
+    learner = _make_learner(config, options, processes, policy, without_resize(processors[0]))
     randomness.seed_rank(seed, processes.rank)
 
     state = read_state(checkpoint) if checkpoint else TrainingState()

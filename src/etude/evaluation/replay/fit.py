@@ -6,18 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from etude.errors import CheckpointError, DatasetError
+from etude.policies.pictures import brings_to_own_size, resized_to
 
 __all__ = ["check_fit", "renamed", "wanted_observations"]
-
-# Policies with one of these settings bring any image to their own size.
-_RESIZE_SETTINGS = (
-    "resize_imgs_with_padding",
-    "image_resolution",
-    "resize_shape",
-    "image_resize_shape",
-    "resize_images_to",
-    "image_size",
-)
 
 
 def renamed(preprocessor: Any) -> dict[str, str]:
@@ -55,7 +46,7 @@ def check_fit(config: Any, preprocessor: Any, features: Mapping[str, Any], datas
         )
     rename = renamed(preprocessor)
     recorded = {rename.get(key, key): feature for key, feature in features.items()}
-    problems = _missing(config, recorded) + _different(config, recorded, _normalised_sizes(preprocessor))
+    problems = _missing(config, recorded) + _different(config, recorded, preprocessor)
     if problems:
         raise CheckpointError(
             f"the dataset {dataset_name} does not fit the checkpoint: {'; '.join(problems)}",
@@ -77,15 +68,16 @@ def _missing(config: Any, recorded: Mapping[str, Any]) -> list[str]:
     return [f"the policy needs {', '.join(absent)}, the dataset has {', '.join(offered) or 'no observations'}"]
 
 
-def _different(config: Any, recorded: Mapping[str, Any], normalised: Mapping[str, int]) -> list[str]:
-    problems = []
+def _different(config: Any, recorded: Mapping[str, Any], preprocessor: Any) -> list[str]:
+    problems, normalised = [], _normalised_sizes(preprocessor)
+    any_size = brings_to_own_size(config) or resized_to(preprocessor) is not None
     for key, feature in {**(config.input_features or {}), **(config.output_features or {})}.items():
         if key not in recorded:
             continue
         given, expected = tuple(recorded[key]["shape"]), tuple(feature.shape)
         if recorded[key].get("dtype") in ("image", "video"):
             given = _channels_first(given, expected)
-            fits = given == expected or (given[0] == expected[0] and _resizes(config))
+            fits = given == expected or (given[0] == expected[0] and any_size)
         else:
             # A policy that pads (max_state_dim) keeps its base's shape; its statistics tell the true size.
             expected = (normalised[key],) if key in normalised else expected
@@ -103,10 +95,6 @@ def _normalised_sizes(preprocessor: Any) -> dict[str, int]:
             if vector is not None and vector.ndim == 1:
                 sizes[key] = int(vector.shape[0])
     return sizes
-
-
-def _resizes(config: Any) -> bool:
-    return any(getattr(config, name, None) for name in _RESIZE_SETTINGS)
 
 
 def _channels_first(given: tuple[int, ...], expected: tuple[int, ...]) -> tuple[int, ...]:

@@ -60,6 +60,7 @@ def decode(resolved: Resolved) -> TrainSettings:
     automatic = _decide_device(theirs) | _left_to_the_data(theirs, ours)
     options = _build(TrainOptions, ours, "settings")
     lerobot = _build(TrainPipelineConfig, theirs, theirs["policy"]["type"])
+    rules.check_frame_size(options.frames)
     rules.check_together(lerobot, options.checkpoint_mode)
     options.precision = rules.choose_precision(  # type: ignore[assignment]
         options.precision, lerobot.policy.device, resolved.source("precision")

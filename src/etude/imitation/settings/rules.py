@@ -6,11 +6,12 @@ import multiprocessing
 from typing import Any
 
 from etude.config import nested
+from etude.config.options import FramesOptions
 from etude.config.request import Resolved
 from etude.config.scalars import show
 from etude.errors import DeviceError, UsageError
 
-__all__ = ["check_presets", "check_ranges", "check_together", "choose_precision"]
+__all__ = ["check_frame_size", "check_presets", "check_ranges", "check_together", "choose_precision"]
 
 # Lowest and highest allowed; null is allowed wherever the type allows it.
 RANGES: dict[str, tuple[float, float | None]] = {
@@ -132,6 +133,20 @@ def check_together(lerobot: Any, checkpoint_mode: str) -> None:
         raise UsageError(
             f"dataloader_multiprocessing_context must be one of {', '.join(contexts)} or null, "
             f"got {lerobot.dataloader_multiprocessing_context!r}"
+        )
+
+
+def check_frame_size(frames: FramesOptions) -> None:
+    """Refuse one side of a size without the other.
+
+    Raises:
+        UsageError: one is missing.
+    """
+    if (frames.width is None) != (frames.height is None):
+        given, missing = ("width", "height") if frames.height is None else ("height", "width")
+        raise UsageError(
+            f"frames.{given} is given without frames.{missing}",
+            hint="for example --frames.width=320 --frames.height=240",
         )
 
 
