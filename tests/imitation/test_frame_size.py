@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,10 +34,10 @@ def filmed(dataset: Any) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def small_run(filmed: list[str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Any]]:
+def small_run(filmed: list[str], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
     folder = tmp_path_factory.mktemp("runs") / "small"
     _, shown = run([*filmed, *SMALL, "--frames.store=raw", f"--output_dir={folder}"])
-    yield folder, shown
+    return folder, shown
 
 
 def test_every_form_gives_the_same_run(filmed: list[str], small_run: tuple[Path, Any], tmp_path: Path) -> None:

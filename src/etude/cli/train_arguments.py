@@ -33,7 +33,7 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
             ("--dataset.image_transforms.enable", "false", "change colours and positions at random"),
             ("--data_check=fast|full|off", "fast", "how thoroughly the data is checked first"),
             ("--num_workers=N", "4", "processes that decode frames"),
-            ("--frames.store=FORM", "auto", "decode once: raw, zstd, jpeg; or video, off (docs/frames.md)"),
+            ("--frames.store=auto|raw|zstd|jpeg|...", "auto", "decode once; or video, off (docs/frames.md)"),
             ("--frames.width=N --frames.height=N", "", "train on smaller pictures"),
         ),
     ),
