@@ -111,7 +111,7 @@ def test_jpeg_is_near_and_says_how_near(moving: Any, tmp_path: Path) -> None:
 
 
 def test_frames_at_the_size_that_is_asked_for(moving: Any, tmp_path: Path) -> None:
-    import cv2
+    import torchvision.transforms.functional as transforms
 
     camera, form = "observation.images.near", Form("raw", width=32, height=16)
     store = build_store(moving, FINGERPRINT, camera, form, cache=tmp_path, workers=1)
@@ -121,9 +121,9 @@ def test_frames_at_the_size_that_is_asked_for(moving: Any, tmp_path: Path) -> No
     found = StoredFrames(store, table, moving).read(rows)
     assert found.shape == (3, 3, 16, 32)
     for frame, exact in zip(found, from_the_dataset(moving, camera, table, rows), strict=True):
-        picture = np.ascontiguousarray(exact.permute(1, 2, 0).numpy())
-        expected = cv2.resize(picture, (32, 16), interpolation=cv2.INTER_AREA)
-        assert np.array_equal(frame.permute(1, 2, 0).numpy(), expected)
+        # What a checkpoint does to full-size pictures, apart from rounding.
+        expected = transforms.resize(exact.float() / 255, [16, 32]) * 255
+        assert (frame.float() - expected).abs().max() <= 1.01
 
 
 @pytest.mark.parametrize("form", EXACT, ids=lambda form: form.name)

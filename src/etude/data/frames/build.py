@@ -33,6 +33,8 @@ type Progress = Callable[[str, int, int], None]
 
 EXPECTED_RATIO = {"raw": 1.0, "zstd": 0.3, "jpeg": 0.1}
 """Size against raw on camera images, for the look at the free space before the start."""
+LIGHT_PIXELS = 3 * 10**8
+"""Up to so many pixels a worker, importing array libraries takes longer than they save."""
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -98,11 +100,13 @@ def build_stores(
         builds = _missing(meta, fingerprint, wanted)
         if builds:
             _look_at_space(meta, builds, cache, max_bytes)
+            workers = workers or usable_cores()
+            _make_light(meta, builds, workers)
             comparison = Comparison(video_backend)
             for build in builds:
                 build.comparison = comparison
             try:
-                _Builder(builds, Path(meta.root), max_bytes, progress).run(workers or usable_cores())
+                _Builder(builds, Path(meta.root), max_bytes, progress).run(workers)
             finally:
                 comparison.close()
                 for each in wanted:
@@ -169,8 +173,7 @@ def _missing(meta: Any, fingerprint: str, wanted: Sequence[_Wanted]) -> list[Sha
 def _look_at_space(meta: Any, builds: Sequence[ShardBuild], cache: Path, max_bytes: int | None) -> None:
     needed = 0.0
     for build in builds:
-        shape = meta.features[build.camera]["shape"]
-        values = int(np.prod(shape)) * (2 if build.depth else 1)
+        values = _values(meta, build.camera) * (2 if build.depth else 1)
         if build.form.width is not None and build.form.height is not None:
             values = build.form.width * build.form.height * (2 if build.depth else 3)
         needed += build.file.frames * values * EXPECTED_RATIO[build.form.name]
@@ -182,6 +185,18 @@ def _look_at_space(meta: Any, builds: Sequence[ShardBuild], cache: Path, max_byt
             f"the frame store needs about {needed / 2**30:.2f} GiB in {cache}; {allowed / 2**30:.2f} GiB {limit}",
             hint="--frames.store=jpeg is smaller; --frames.path chooses another disk; --frames.store=video needs none",
         )
+
+
+def _make_light(meta: Any, builds: Sequence[ShardBuild], workers: int) -> None:
+    pixels = sum(build.file.frames * _values(meta, build.camera) / 3 for build in builds)
+    if pixels <= LIGHT_PIXELS * workers:
+        for build in builds:
+            build.light = build.can_be_light
+
+
+def _values(meta: Any, camera: str) -> int:
+    """How many numbers a frame of the dataset has."""
+    return int(np.prod(meta.features[camera]["shape"]))
 
 
 def _raise_storage(folder: Path, reason: str, number: int | None) -> NoReturn:
@@ -213,7 +228,8 @@ class _Builder:
         """
         self._tell()
         with WorkerPool(workers) as pool:
-            for _ in range(max(0, workers - len(self._scans))):
+            is_heavy = any(not build.light for build in self._builds)
+            for _ in range(max(0, workers - len(self._scans)) if is_heavy else 0):
                 pool.give(None, {"do": "prepare"})  # imports while the others look through the files
             while self._finished < len(self._builds):
                 while pool.idle and (job := self._next_job()) is not None:

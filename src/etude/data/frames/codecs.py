@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from etude.data.frames.colours import to_rgb
 from etude.data.frames.forms import Form
 
 __all__ = [
     "NATIVE_FORMATS",
-    "TAGGED_COLOURS",
     "Codec",
     "Encoding",
     "Jpeg",
@@ -27,7 +27,6 @@ __all__ = [
     "interleaved",
     "open_codec",
     "planar",
-    "to_rgb",
 ]
 
 type Array = npt.NDArray[Any]
@@ -37,9 +36,6 @@ type Encoding = dict[str, Any]
 NATIVE_FORMATS = frozenset({"yuv420p"})
 """Pixel formats that are stored as the decoder gives them: half the bytes of RGB, and the same RGB comes out."""
 
-TAGGED_COLOURS = {1: "BT.709", 4: "FCC", 7: "SMPTE 240M", 9: "BT.2020"}
-"""Colour spaces (`AVFrame.colorspace`) in which a video's RGB differs from the one that converters assume, BT.601."""
-
 ZSTD_LEVEL = 1
 
 
@@ -48,19 +44,6 @@ def interleaved(frame: Any) -> Array:
     plane = frame.planes[0]
     rows = np.frombuffer(plane, np.uint8)[: plane.line_size * frame.height].reshape(frame.height, plane.line_size)
     return rows[:, : frame.width * 3].reshape(frame.height, frame.width, 3)
-
-
-def to_rgb(frame: Any, reformatter: Any) -> Any:
-    """A decoder's frame as RGB, bit by bit as torchcodec, LeRobot's default decoder, makes it.
-
-    It follows the video's colour space, but takes the range of values from the pixel format alone.
-    """
-    if frame.colorspace not in TAGGED_COLOURS:
-        return reformatter.reformat(frame, format="rgb24")
-    full = 2 if frame.format.name.startswith("yuvj") else 1
-    return reformatter.reformat(
-        frame, format="rgb24", src_colorspace=frame.colorspace, dst_colorspace=5, src_color_range=full
-    )
 
 
 def planar(picture: Array, out: Array) -> None:
@@ -74,21 +57,25 @@ def planar(picture: Array, out: Array) -> None:
 
 
 def fit(picture: Array, form: Form) -> Array:
-    """The picture at the form's size: area interpolation when shrinking, nearest for anything but uint8.
+    """The picture at the form's size: bilinear with antialiasing, nearest for anything but uint8.
 
-    Codes of depth must not be mixed: an average over an edge is a distance where nothing is.
+    The same interpolation as that of the step by which a checkpoint resizes full-size pictures: they differ by the
+    rounding to whole numbers only. Codes of depth must not be mixed: an average over an edge is a distance where
+    nothing is.
     """
     if form.width is None or form.height is None or picture.shape[:2] == (form.height, form.width):
         return picture
-    import cv2
-
+    size = (form.width, form.height)
     if picture.dtype != np.uint8:
-        how = cv2.INTER_NEAREST
-    elif form.height <= picture.shape[0] and form.width <= picture.shape[1]:
-        how = cv2.INTER_AREA
-    else:
-        how = cv2.INTER_LINEAR
-    return cv2.resize(np.ascontiguousarray(picture), (form.width, form.height), interpolation=how)
+        import cv2
+
+        return cv2.resize(np.ascontiguousarray(picture), size, interpolation=cv2.INTER_NEAREST)
+    from PIL import Image
+
+    if picture.ndim == 3 and picture.shape[2] != 3:  # each channel by itself: none of them is transparency
+        planes = [Image.fromarray(np.ascontiguousarray(picture[:, :, channel])) for channel in range(picture.shape[2])]
+        return np.stack([np.asarray(plane.resize(size, Image.Resampling.BILINEAR)) for plane in planes], axis=2)
+    return np.asarray(Image.fromarray(np.ascontiguousarray(picture)).resize(size, Image.Resampling.BILINEAR))
 
 
 class Raw:

@@ -100,6 +100,8 @@ def _scan_table(job: dict[str, Any], _: Reporter) -> dict[str, Any]:
 
 def _decode(job: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
     """Decode a range of frames into the job's file."""
+    if job["light"]:
+        return _decode_light(job, reporter)
     _prepare(job, reporter)
     from etude.data.frames.codecs import open_codec
     from etude.data.frames.frame_writer import open_writer
@@ -109,6 +111,25 @@ def _decode(job: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
         codec = open_codec(job["encoding"], tuple(job["shape"]), job["dtype"])
         writer = open_writer(descriptor, job["first"], codec)
         _pictures(job, _taker(job, writer, reporter))
+        return writer.finish()
+    finally:
+        os.close(descriptor)
+
+
+def _decode_light(job: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
+    """The same for raw frames of a video, with nothing else to import."""
+    from etude.data.frames.plane_writer import PlaneWriter
+    from etude.data.frames.video_ranges import decode_range
+
+    descriptor = os.open(job["target"], os.O_RDWR)
+    try:
+        writer = PlaneWriter(descriptor, job["first"], tuple(job["shape"]))
+
+        def take(frame: Any) -> None:
+            writer.add(frame)
+            reporter.advance()
+
+        decode_range(job["file"], job["pts"], job["key"], job["first"], take)
         return writer.finish()
     finally:
         os.close(descriptor)
@@ -149,7 +170,8 @@ def _converter(job: dict[str, Any], take: Callable[[Any], None]) -> Callable[[An
     """From a decoder's frame to a picture, exactly as LeRobot's decoder makes it."""
     from av.video.reformatter import VideoReformatter
 
-    from etude.data.frames.codecs import TAGGED_COLOURS, interleaved, to_rgb
+    from etude.data.frames.codecs import interleaved
+    from etude.data.frames.colours import TAGGED_COLOURS, to_rgb
 
     native, colours = job["encoding"].get("native"), job["encoding"].get("colours")
     if job["depth"]:

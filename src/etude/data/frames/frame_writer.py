@@ -2,35 +2,17 @@
 
 from __future__ import annotations
 
-import ctypes
-import os
 from typing import Any
 
 import numpy as np
-import xxhash
 
+from etude.data.frames.blocks import BLOCK_BYTES, checksum, start_writing_back, write_at
 from etude.data.frames.codecs import Array, Codec, Jpeg, Raw, Zstd, planar
 
-__all__ = ["FrameWriter", "PackedWriter", "RawWriter", "checksum", "open_writer", "write_at"]
+__all__ = ["FrameWriter", "PackedWriter", "RawWriter", "open_writer"]
 
-BLOCK_BYTES = 2**20
-"""Frames are written, and their checksums taken, in blocks of about this size: they are still in the cache."""
 MEASURED_EVERY = 16
 """Of a form that is not exact, every so many frames are compared with what they were."""
-
-
-def checksum(data: Any) -> str:
-    """The checksum of a block of frames (XXH3, 64 bits)."""
-    return xxhash.xxh3_64_hexdigest(data)
-
-
-def write_at(descriptor: int, data: Any, offset: int) -> int:
-    """Write all of `data`; returns its length."""
-    view = memoryview(data).cast("B")
-    done = 0
-    while done < len(view):
-        done += os.pwrite(descriptor, view[done:], offset + done)
-    return done
 
 
 class RawWriter:
@@ -136,12 +118,3 @@ def open_writer(descriptor: int, first: int, codec: Codec) -> FrameWriter:
     if isinstance(codec, Raw):
         return RawWriter(descriptor, first, codec)
     return PackedWriter(descriptor, first, codec)
-
-
-def start_writing_back(descriptor: int, offset: int, length: int) -> None:
-    """Let the disk begin while the next frames are decoded, so that the sync at the end has little left to do."""
-    try:
-        call = ctypes.CDLL(None, use_errno=True).sync_file_range
-    except (AttributeError, OSError):  # only Linux has it, and only its speed is at stake
-        return
-    call(ctypes.c_int(descriptor), ctypes.c_int64(offset), ctypes.c_int64(length), ctypes.c_uint(2))

@@ -15,7 +15,8 @@ import numpy as np
 
 from etude.data.frames.camera_files import CameraFile
 from etude.data.frames.checking import Comparison
-from etude.data.frames.codecs import NATIVE_FORMATS, TAGGED_COLOURS, Encoding
+from etude.data.frames.codecs import NATIVE_FORMATS, Encoding
+from etude.data.frames.colours import TAGGED_COLOURS
 from etude.data.frames.forms import Form
 from etude.data.frames.shards import Shard
 from etude.errors import DatasetError
@@ -46,6 +47,7 @@ class ShardBuild:
         is_video, depth: what the file holds.
         root: of the dataset.
         comparison: decodes some frames as LeRobot does, to compare with.
+        light: the workers need not import array libraries for it, because there is little to do.
     """
 
     folder: Path
@@ -56,6 +58,7 @@ class ShardBuild:
     depth: bool
     root: Path
     comparison: Comparison | None = None
+    light: bool = False
     frames: int = 0
     _scan: dict[str, Any] = field(default_factory=dict)
     _shape: tuple[int, int, int] = (0, 0, 0)
@@ -75,6 +78,11 @@ class ShardBuild:
             return Job(self, {"do": "scan_video", "file": str(self.file.path)})
         message = {"do": "scan_table", "file": str(self.file.path), "root": str(self.root), "column": self.camera}
         return Job(self, message)
+
+    @property
+    def can_be_light(self) -> bool:
+        """Whether its frames are written just as the decoder gives them."""
+        return self.is_video and not self.depth and self.form.name == "raw" and self.form.width is None
 
     def decode(self, scan: dict[str, Any]) -> list[Job]:
         """What to do after the file was looked through: make room, and decode its ranges.
@@ -186,6 +194,7 @@ class ShardBuild:
             "shape": self._shape,
             "dtype": self._dtype,
             "depth": self.depth,
+            "light": self.light,
             "first": first,
             "count": last - first,
         }

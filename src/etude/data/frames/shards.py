@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from etude.data.frames.blocks import checksum
 from etude.data.frames.codecs import Encoding
 from etude.runs.atomic import write_text
 
@@ -113,8 +114,6 @@ class Shard:
 
     def damaged_blocks(self, folder: Path) -> Iterator[tuple[int, int]]:
         """Read all frames; the blocks [first frame, frames] whose checksum is not the one that was written."""
-        from etude.data.frames.frame_writer import checksum
-
         offsets = self.offsets()
         expected = 0
         with open(folder / f"{self.name}.frames", "rb") as file:
