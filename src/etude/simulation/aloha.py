@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from etude.errors import SimulationError
 from etude.extras import require
-from etude.simulation.base import EnvironmentInfo, EnvironmentSpec, Observation, Step
+from etude.simulation.base import EnvironmentInfo, EnvironmentSpec, Observation, Outcome, Step
 from etude.simulation.rendering import choose_backend, prepare_rendering
 
 if TYPE_CHECKING:
@@ -83,23 +83,27 @@ class Aloha:
         self._video_size = spec.video_size
         self._module = module
         self._env = module.AlohaEnv(self._name, obs_type="pixels_agent_pos")._env
-        self._env.task.get_observation = self._observe
+        self._env.task.get_observation = lambda physics: {}  # it draws at every step; `observe` does when asked
 
     def reset(self, seed: int) -> Observation:
         self._place_objects(seed)
         self._env.task._random.seed(seed % 2**32)
-        given: Observation = self._env.reset().observation
-        return given
+        self._env.reset()
+        return self.observe()
 
     def step(self, action: npt.NDArray[Any]) -> Step:
+        outcome = self.act(action)
+        return Step(self.observe(), outcome.reward, outcome.success, outcome.ended)
+
+    def act(self, action: npt.NDArray[Any]) -> Outcome:
         from dm_control.rl.control import PhysicsError
 
         try:
-            _, reward, _, observation = self._env.step(action)
+            _, reward, _, _ = self._env.step(action)
         except PhysicsError as error:
             raise SimulationError(f"the physics became unstable: {error}") from error
         success = reward == self._env.task.max_reward
-        return Step(observation, float(reward), success, success)
+        return Outcome(float(reward), success, success)
 
     def render(self) -> npt.NDArray[Any]:
         return self._picture("top", *self._video_size)
@@ -116,13 +120,13 @@ class Aloha:
         else:
             self._module.BOX_POSE[0] = np.concatenate(self._module.sample_insertion_pose(seed))
 
-    def _observe(self, physics: Any) -> Observation:
+    def observe(self) -> Observation:
         import numpy as np
 
         given: Observation = {}
         for name, shape in self._observations.items():
             if name == STATE:
-                given[name] = self._env.task.get_qpos(physics).astype(np.float32)
+                given[name] = self._env.task.get_qpos(self._env.physics).astype(np.float32)
             else:
                 given[name] = self._picture(name.removeprefix(IMAGES), *shape[1:])
         return given

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-__all__ = ["Environment", "EnvironmentInfo", "EnvironmentSpec", "Observation", "Step"]
+__all__ = ["Environment", "EnvironmentInfo", "EnvironmentSpec", "Observation", "Outcome", "Step"]
 
 type Observation = dict[str, npt.NDArray[Any]]
 """Policy input name to array: vectors float32 `(size,)`, images uint8 `(height, width, 3)`."""
@@ -75,12 +75,21 @@ class EnvironmentInfo:
 
 
 @dataclass(frozen=True)
-class Step:
-    """What one control step brought.
+class Outcome:
+    """What one control step brought, unseen.
 
     Attributes:
         ended: the task is done (in every environment here that means success).
     """
+
+    reward: float
+    success: bool
+    ended: bool
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one control step brought, and what is seen after it; see `Outcome`."""
 
     observation: Observation
     reward: float
@@ -89,7 +98,10 @@ class Step:
 
 
 class Environment(Protocol):
-    """One simulated world. An episode depends on its seed and its actions, on nothing before it."""
+    """One simulated world. An episode depends on its seed and its actions, on nothing before it.
+
+    Looking changes nothing: `observe` and `render` may be called at any step, or left out.
+    """
 
     @property
     def info(self) -> EnvironmentInfo: ...
@@ -98,7 +110,13 @@ class Environment(Protocol):
         """Begin the episode of `seed`."""
 
     def step(self, action: npt.NDArray[Any]) -> Step:
-        """Apply an action `(action,)` in the environment's own unit."""
+        """Apply an action `(action,)` in the environment's own unit, and look."""
+
+    def act(self, action: npt.NDArray[Any]) -> Outcome:
+        """Apply an action without looking: pictures cost more than most physics."""
+
+    def observe(self) -> Observation:
+        """What is seen now. The arrays are the caller's."""
 
     def render(self) -> npt.NDArray[Any]:
         """A picture for people, uint8 `(height, width, 3)`."""

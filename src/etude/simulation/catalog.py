@@ -9,9 +9,10 @@ from types import ModuleType
 from etude.errors import SimulationError, nearest
 from etude.simulation.base import Environment, EnvironmentInfo, EnvironmentSpec
 
-__all__ = ["create", "describe", "known_environments", "known_tasks", "resolve"]
+__all__ = ["create", "describe", "imported_early", "known_environments", "known_tasks", "resolve"]
 
-# Each module has: tasks(), DEFAULT_TASK, DEFAULT_OBSERVATIONS, offers(), info(spec), create(spec).
+# Each module has: tasks(), DEFAULT_TASK, DEFAULT_OBSERVATIONS, offers(), info(spec), create(spec), and may have
+# IMPORTED_EARLY.
 _MODULES = {
     "aloha": "etude.simulation.aloha",
     "metaworld": "etude.simulation.metaworld",
@@ -58,6 +59,11 @@ def describe(spec: EnvironmentSpec) -> EnvironmentInfo:
     """What the environment is, without starting it; `spec` comes from `resolve`."""
     info: EnvironmentInfo = _module(spec.type).info(spec)
     return info
+
+
+def imported_early(spec: EnvironmentSpec) -> list[str]:
+    """Modules that a process may import before it is copied, so that each copy need not."""
+    return list(getattr(_module(spec.type), "IMPORTED_EARLY", ()))
 
 
 def _module(name: str) -> ModuleType:

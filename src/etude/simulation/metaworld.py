@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from etude.extras import require
-from etude.simulation.base import EnvironmentInfo, EnvironmentSpec, Observation, Step
+from etude.simulation.base import EnvironmentInfo, EnvironmentSpec, Observation, Outcome, Step
 from etude.simulation.offscreen import Offscreen
 from etude.simulation.rendering import prepare_rendering
 
@@ -101,12 +101,16 @@ class MetaWorld:
     def reset(self, seed: int) -> Observation:
         self._env.seed(seed)
         self._state, _ = self._env.reset()
-        return self._observe()
+        return self.observe()
 
     def step(self, action: npt.NDArray[Any]) -> Step:
+        outcome = self.act(action)
+        return Step(self.observe(), outcome.reward, outcome.success, outcome.ended)
+
+    def act(self, action: npt.NDArray[Any]) -> Outcome:
         self._state, reward, _, _, details = self._env.step(action)
         success = bool(details["success"])
-        return Step(self._observe(), float(reward), success, success)
+        return Outcome(float(reward), success, success)
 
     def render(self) -> npt.NDArray[Any]:
         return self._picture(DEFAULT_CAMERA, *self._video_size, shadows=False)
@@ -120,7 +124,7 @@ class MetaWorld:
         assert self._state is not None, "reset first"
         return self._state
 
-    def _observe(self) -> Observation:
+    def observe(self) -> Observation:
         import numpy as np
 
         given: Observation = {}
