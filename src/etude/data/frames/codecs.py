@@ -17,7 +17,6 @@ from etude.data.frames.colours import to_rgb
 from etude.data.frames.forms import Form
 
 __all__ = [
-    "NATIVE_FORMATS",
     "Codec",
     "Encoding",
     "Jpeg",
@@ -32,9 +31,6 @@ __all__ = [
 type Array = npt.NDArray[Any]
 type Encoding = dict[str, Any]
 """How a shard's frames are written, as its JSON file tells: `{"name": "raw"}` and the like."""
-
-NATIVE_FORMATS = frozenset({"yuv420p"})
-"""Pixel formats that are stored as the decoder gives them: half the bytes of RGB, and the same RGB comes out."""
 
 ZSTD_LEVEL = 1
 

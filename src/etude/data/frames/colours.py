@@ -1,10 +1,13 @@
-"""From a decoder's frame to RGB. Nothing heavy is imported here: a worker starts with it."""
+"""From a decoder's pixel format to RGB. Nothing heavy is imported here: a worker starts with it."""
 
 from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["TAGGED_COLOURS", "to_rgb"]
+__all__ = ["NATIVE_FORMATS", "TAGGED_COLOURS", "to_rgb"]
+
+NATIVE_FORMATS = frozenset({"yuv420p"})
+"""Pixel formats that are stored as the decoder gives them: half the bytes of RGB, and the same RGB comes out."""
 
 TAGGED_COLOURS = {1: "BT.709", 4: "FCC", 7: "SMPTE 240M", 9: "BT.2020"}
 """Colour spaces (`AVFrame.colorspace`) in which a video's RGB differs from the one that converters assume, BT.601."""

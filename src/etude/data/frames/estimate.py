@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from etude.data.frames.camera_files import CameraFile
-from etude.data.frames.codecs import NATIVE_FORMATS, Array, Jpeg, Zstd, fit, interleaved, planar
+from etude.data.frames.codecs import Array, Jpeg, Zstd, fit, interleaved, planar
+from etude.data.frames.colours import NATIVE_FORMATS
 from etude.data.frames.forms import Form
 from etude.data.frames.picture_cells import decode_cells, scan_table
 

@@ -15,8 +15,8 @@ import numpy as np
 
 from etude.data.frames.camera_files import CameraFile
 from etude.data.frames.checking import Comparison
-from etude.data.frames.codecs import NATIVE_FORMATS, Encoding
-from etude.data.frames.colours import TAGGED_COLOURS
+from etude.data.frames.codecs import Encoding
+from etude.data.frames.colours import NATIVE_FORMATS, TAGGED_COLOURS
 from etude.data.frames.forms import Form
 from etude.data.frames.shards import Shard
 from etude.errors import DatasetError
