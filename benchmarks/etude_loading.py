@@ -17,6 +17,7 @@ def open_training_session(flags: list[str]) -> Any:
     """The session of `etude train` with these flags, up to its first step."""
     from etude.config import resolve
     from etude.imitation.dataset import find_training_data
+    from etude.imitation.heap import keep_freed_memory
     from etude.imitation.precision import choose_precision
     from etude.imitation.processes import Processes
     from etude.imitation.session import open_session, training_frames
@@ -25,6 +26,8 @@ def open_training_session(flags: list[str]) -> Any:
     settings = decode(resolve(flags))
     config, options = settings.lerobot, settings.options
     processes = Processes(config.policy.device, choose_precision(options.precision, config.policy))
+    if processes.device.type == "cpu":
+        keep_freed_memory()
     data = find_training_data(config, options.data_check)
     settings = settings.finish(
         training_frames(config, options, data.meta),
@@ -35,26 +38,21 @@ def open_training_session(flags: list[str]) -> Any:
 
 
 def endless(session: Any) -> Iterator[dict[str, Any]]:
-    """Batches as the trainer loads them, on the session's device."""
-    import torch
-
+    """Batches as the trainer loads them and sends them to the session's device."""
     from etude.data.prefetch import Prefetcher
+    from etude.data.staging import Staged, Staging
+    from etude.imitation.trainer import LOOK_AHEAD
 
-    device = session.processes.device
+    staging = Staging(session.learner.device)
+    session.source.pin = staging.pins
 
-    def load(step: int) -> dict[str, Any]:
-        batch: dict[str, Any] = session.source.batch(session.order.share(step, 0).rows)
-        return batch
+    def load(step: int) -> Staged:
+        session.source.will_batch(session.order.share(step + LOOK_AHEAD, 0).rows)
+        return staging.send(session.source.batch(session.order.share(step, 0).rows))
 
     with Prefetcher(load, 0, session.config.steps) as batches:
-        for batch in batches:
-            if device.type != "cuda":
-                yield batch
-                continue
-            yield {
-                key: value.to(device, non_blocking=True) if isinstance(value, torch.Tensor) else value
-                for key, value in batch.items()
-            }
+        for staged in batches:
+            yield staged.receive()
 
 
 def main() -> None:
