@@ -12,15 +12,11 @@ import torch
 
 from etude.data.pictures import VideoFiles
 from etude.data.streaming.order import LANES
+from etude.data.streaming.remote import RemoteFile
 from etude.data.table import FrameTable, Rows
 from etude.errors import DatasetError
 
 __all__ = ["StreamedVideo", "VideoStreams"]
-
-BLOCK_BYTES = 2**21
-BLOCKS = 6
-"""What is kept of an open remote video. A lane moves through some megabytes of it at a time, back and forth: with
-one block that is read ahead, as fsspec does it by itself, nearly every frame would be fetched anew."""
 
 
 class VideoStreams:
@@ -39,7 +35,7 @@ class VideoStreams:
         self.root = root
         self.pool = ThreadPoolExecutor(max(1, threads), thread_name_prefix="etude-decode")
         self.backend = backend
-        self._most_open = 4 * LANES * max(1, cameras)
+        self._most_open = 2 * LANES * max(1, cameras)
         self._tolerance_s = tolerance_s
         self._lock = threading.Lock()
         self._open: OrderedDict[str, _OpenVideo] = OrderedDict()
@@ -92,15 +88,9 @@ class _OpenVideo:
         return self._decoder
 
     def _opened(self, address: str) -> Any:
-        import fsspec
         from torchcodec.decoders import VideoDecoder
 
-        if not self._remote:
-            return VideoDecoder(address, seek_mode="approximate")
-        file = fsspec.open(
-            address, block_size=BLOCK_BYTES, cache_type="blockcache", cache_options={"maxblocks": BLOCKS}
-        ).open()
-        return VideoDecoder(file, seek_mode="approximate")
+        return VideoDecoder(RemoteFile(address) if self._remote else address, seek_mode="approximate")
 
 
 class StreamedVideo(VideoFiles):
