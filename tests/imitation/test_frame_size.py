@@ -118,7 +118,7 @@ def test_fine_tuning_needs_the_same_size(filmed: list[str], small_run: tuple[Pat
 def test_sizes_that_cannot_be_are_refused(filmed: list[str], tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"frames\.width is given without frames\.height"):
         run([*filmed, "--frames.width=32", f"--output_dir={tmp_path / 'run'}"])
-    with pytest.raises(UsageError, match=r"frames\.height must be at least|from 8"):
+    with pytest.raises(UsageError, match=r"frames\.height must be from 1 to 16384"):
         run([*filmed, "--frames.width=32", "--frames.height=0", f"--output_dir={tmp_path / 'run'}"])
     assert not (tmp_path / "run").exists()
 

@@ -34,7 +34,8 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
             ("--data_check=fast|full|off", "fast", "how thoroughly the data is checked first"),
             ("--num_workers=N", "4", "processes that decode frames"),
             ("--frames.store=auto|raw|zstd|jpeg|...", "auto", "decode once; or video, off (docs/frames.md)"),
-            ("--frames.width=N --frames.height=N", "", "train on smaller pictures"),
+            ("--frames.width=N", "data's", "train on pictures of this size"),
+            ("--frames.height=N", "data's", "the same"),
         ),
     ),
     (
