@@ -20,8 +20,16 @@ DIFFUSION_SMALL = [
     "--policy.diffusion_step_embed_dim=64",
     "--policy.spatial_softmax_num_keypoints=16",
 ]
+ACT_MEDIUM = [
+    "--policy.type=act",
+    "--policy.chunk_size=50",
+    "--policy.n_action_steps=50",
+    "--policy.dim_model=256",
+    "--policy.dim_feedforward=1024",
+]
 POLICIES = {
     "act-small": ACT_SMALL,
+    "act-medium": ACT_MEDIUM,
     "act": ["--policy.type=act"],
     "diffusion-small": DIFFUSION_SMALL,
     "diffusion": ["--policy.type=diffusion"],

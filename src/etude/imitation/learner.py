@@ -16,7 +16,10 @@ from etude.imitation.ema import NoAverage, WeightAverage
 from etude.imitation.lazy_scalars import scalars_stay_on_device
 from etude.imitation.shares import LossWeights, scaled_kl
 
-__all__ = ["Learner", "Part", "StepResult"]
+__all__ = ["KERNEL_FLAGS", "Learner", "Part", "StepResult"]
+
+KERNEL_FLAGS = {"fused", "foreach"}
+"""What a group of an optimizer says of how it is computed; no checkpoint keeps it, so that any machine can go on."""
 
 
 @dataclass(frozen=True)

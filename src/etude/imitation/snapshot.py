@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from etude.imitation.ema import WeightAverage
-from etude.imitation.learner import Learner
+from etude.imitation.learner import KERNEL_FLAGS, Learner
 
 __all__ = ["LearnerSnapshot", "SnapshotTaker"]
 
@@ -61,7 +61,7 @@ class SnapshotTaker:
         snapshot = LearnerSnapshot(
             policy=policy,
             own_weights=own,
-            optimizer=_copied(learner.bare_optimizer.state_dict()),
+            optimizer=_optimizer_state(learner.bare_optimizer),
             schedule=copy.deepcopy(learner.schedule.state_dict()) if learner.schedule is not None else None,
             scaler=learner.accelerator.scaler.state_dict() if learner.accelerator.scaler is not None else {},
             average_updates=getattr(learner.average, "updates", 0),
@@ -81,6 +81,13 @@ class SnapshotTaker:
             for kept, value in zip(_tensors(self._policy), _tensors(policy), strict=True):
                 kept.copy_(value, non_blocking=True)
         return self._policy
+
+
+def _optimizer_state(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+    state: dict[str, Any] = _copied(optimizer.state_dict())
+    for group in state["param_groups"]:
+        group |= {flag: optimizer.defaults[flag] for flag in KERNEL_FLAGS & group.keys()}
+    return state
 
 
 def _tensors(module: nn.Module) -> Iterator[torch.Tensor]:

@@ -109,6 +109,8 @@ class Trainer:
         first = self.state.step
         with self._stop, contextlib.closing(self._saver), contextlib.ExitStack() as stack:
             self._accelerate()
+            # Some accelerations are switches of the whole process.
+            stack.callback(apply, Acceleration(), self.session.learner, self.session.config.batch_size)
             batches = stack.enter_context(Prefetcher(self._load, first, steps))
             status = self._finish_pending()
             for loaded, waited_s in _timed(batches) if status is None else ():

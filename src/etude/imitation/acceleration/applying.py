@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from etude.imitation.acceleration.settings import Acceleration
-from etude.imitation.learner import Learner
+from etude.imitation.learner import KERNEL_FLAGS, Learner
 
 __all__ = ["apply", "matmul_is_exact"]
 
@@ -65,12 +65,10 @@ def _lay_out(policy: nn.Module, *, channels_last: bool) -> None:
 def _fuse(optimizer: torch.optim.Optimizer, fused: bool) -> None:
     fused = fused and isinstance(optimizer, FUSIBLE)
     for group in optimizer.param_groups:
-        group["fused"] = fused or None
+        for flag in KERNEL_FLAGS & group.keys():
+            group[flag] = optimizer.defaults[flag]
         if fused:
-            group["foreach"] = False
-        elif group.get("foreach") is False:
-            group["foreach"] = None
-    optimizer.defaults["fused"] = fused or None
+            group |= {"fused": True, "foreach": False}
     for parameter, state in optimizer.state.items():
         for name, value in state.items():
             if not isinstance(value, torch.Tensor):

@@ -71,9 +71,9 @@ def accelerate(
 
 def _possible(options: TrainOptions, learner: Learner) -> Iterator[Candidate]:
     device = learner.device
-    if options.deterministic:
-        return
     for candidate in candidates(options, device.type, _could_use_bf16(learner)):
+        if options.deterministic and not candidate.insisted:
+            continue  # what a clock decides may differ from run to run
         if candidate.flag == "fast_matmul" and not matmul_is_exact():
             continue  # it would be bfloat16 in all but name: that is what `precision` is for
         if (
