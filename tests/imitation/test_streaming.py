@@ -60,7 +60,7 @@ def test_validation_is_that_of_a_dataset_that_is_here(streamed_run: Path, small_
     assert both[0] == pytest.approx(both[1], rel=1e-6)
 
 
-@pytest.mark.parametrize("kill", [7, 22, 33])
+@pytest.mark.parametrize("kill", [7, 33])
 def test_killed_and_resumed_it_is_the_same_run(
     small_robot: Path, tmp_path: Path, streamed_run: Path, kill: int
 ) -> None:
@@ -130,6 +130,7 @@ def test_what_a_stream_cannot_do(small_robot: Path, shared_data: Path, tmp_path:
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_two_processes_take_the_same_steps(small_robot: Path, tmp_path: Path) -> None:
     """And each its own part: an epoch of both is every frame once, so their epochs end together."""

@@ -70,6 +70,7 @@ def test_batches_are_those_of_the_folder(many_files: Path, environment: dict[str
         assert count <= (many_files / name).stat().st_size, name  # a whole epoch, and no byte twice
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(400)
 def test_a_run(many_files: Path, environment: dict[str, str], tmp_path: Path) -> None:
     argv = [
