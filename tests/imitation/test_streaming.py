@@ -7,12 +7,14 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from etude.data.streaming import StreamedDemonstrations
 from etude.errors import DatasetError, UsageError
-from tests.imitation.conftest import ACT, run, weights
+from etude.imitation.dataset import find_training_data
+from tests.imitation.conftest import ACT, make_dataset, run, weights
 
 STREAM = ["--dataset.streaming=true", "--log_freq=5", "--steps=40", "--save_freq=15"]
 
@@ -78,6 +80,22 @@ def test_killed_and_resumed_it_is_the_same_run(
     run(["--resume", str(root)])
     assert weights(root) == weights(streamed_run)
     assert points(root, "val/loss") == points(streamed_run, "val/loss")
+
+
+def test_streamed_or_here_it_is_the_same_dataset(streamed_run: Path, small_robot: Path, tmp_path: Path) -> None:
+    from etude.data.sources import fingerprint, is_same_dataset
+
+    recorded = json.loads((streamed_run / "run.json").read_text())["dataset"]["fingerprint"]
+    other = make_dataset(tmp_path / "other", state_size=5)
+    assert is_same_dataset(small_robot, recorded)
+    assert not is_same_dataset(other, recorded)
+    config = SimpleNamespace(dataset=SimpleNamespace(repo_id=None, revision=None, repo_type="dataset", streaming=True))
+    for root, same in ((small_robot, True), (other, False)):
+        for config.dataset.streaming in (True, False):
+            config.dataset.root = root
+            found = find_training_data(config, "off")
+            assert found.is_same(recorded) is same
+            assert found.is_same(fingerprint(small_robot)) is same
 
 
 def test_nothing_is_held_out_unless_asked(small_robot: Path, tmp_path: Path) -> None:

@@ -163,9 +163,9 @@ def _same_dataset(trained_on: dict[str, Any], recording: Any) -> bool:
     root = Path(recording.meta.root)
     fingerprint = trained_on.get("fingerprint")
     if fingerprint:
-        from etude.data.sources import fingerprint as fingerprint_of
+        from etude.data.sources import is_same_dataset
 
-        return bool(fingerprint_of(root) == fingerprint)
+        return is_same_dataset(root, str(fingerprint))
     recorded_root = trained_on.get("root")
     return bool(recorded_root) and Path(str(recorded_root)).resolve() == root.resolve()
 

@@ -8,7 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from etude.data.checks import assert_sound, check_dataset
-from etude.data.sources import StreamLocation, ensure_v30, fingerprint, locate, locate_stream
+from etude.data.sources import (
+    StreamLocation,
+    ensure_v30,
+    fingerprint,
+    is_same_dataset,
+    locate,
+    locate_stream,
+    metadata_fingerprint,
+)
 
 __all__ = ["TrainingData", "find_training_data"]
 
@@ -34,13 +42,13 @@ class TrainingData:
     stream: StreamLocation | None = None
 
     def is_same(self, recorded: str) -> bool:
-        """Whether a fingerprint is this dataset's. A stream's tells nothing about one that is here."""
-        if recorded.startswith(OF_METADATA) != self.fingerprint.startswith(OF_METADATA):
+        """Whether a fingerprint is this dataset's. One of the whole content tells nothing about the hub's."""
+        if recorded == self.fingerprint:
             return True
-        return recorded == self.fingerprint
-
-
-OF_METADATA = "meta:"
+        where = self.root if self.stream is None else self.stream.folder
+        if where is None:
+            return not recorded.startswith("meta:")
+        return is_same_dataset(where, recorded)
 
 
 def find_training_data(config: Any, level: str, episodes: list[int] | None = None) -> TrainingData:
@@ -77,8 +85,7 @@ def _find_stream(dataset: Any, level: str, episodes: list[int] | None) -> Traini
         notes = [] if level == "off" else [f"{location} is not checked beforehand: only its metadata is here"]
     meta = location.open_metadata()
     root = Path(meta.root)
-    identity = OF_METADATA + fingerprint(root, parts=("meta",))
-    return TrainingData(location.repo_id, root, identity, meta, notes, location)
+    return TrainingData(location.repo_id, root, metadata_fingerprint(root), meta, notes, location)
 
 
 def _checked(root: Path, level: str, episodes: list[int] | None) -> list[str]:

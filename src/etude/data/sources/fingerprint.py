@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-__all__ = ["fingerprint"]
+__all__ = ["fingerprint", "is_same_dataset", "metadata_fingerprint"]
 
 WHOLE_VIDEO_BYTES = 64 * 2**20
 """A video up to this size is read completely."""
@@ -38,6 +38,20 @@ def fingerprint(root: Path, parts: Sequence[str] = PARTS) -> str:
         for (name, path), digest in zip(files, pool.map(_digest, files), strict=True):
             whole.update(f"{name}\0{path.stat().st_size}\0{digest}\n".encode())
     return whole.hexdigest()
+
+
+OF_METADATA = "meta:"
+
+
+def metadata_fingerprint(root: Path) -> str:
+    """What identifies a dataset of which only the metadata is here: `meta:` and the fingerprint of `meta/`."""
+    return OF_METADATA + fingerprint(root, ("meta",))
+
+
+def is_same_dataset(root: Path, recorded: str) -> bool:
+    """Whether a dataset that is here has the recorded fingerprint, of either kind."""
+    of = metadata_fingerprint if recorded.startswith(OF_METADATA) else fingerprint
+    return of(root) == recorded
 
 
 def _files(root: Path, parts: Sequence[str]) -> list[Path]:
