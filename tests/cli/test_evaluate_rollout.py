@@ -75,7 +75,9 @@ def test_the_result_lies_in_the_run_and_the_environment_is_remembered(
     assert [episode.seed for episode in result.episodes] == [1000, 1001]
     assert (folder / result.videos[0]).stat().st_size > 1000
     assert result.policy["checkpoint_step"] == 10
-    printed = capsys.readouterr().out
+    captured = capsys.readouterr()
+    assert "2 environments side by side, simulated in this process" in captured.err
+    printed = captured.out
     assert "success rate 0.0 % (95 % interval 0.0 to 65.8), 0 of 2 episodes" in printed
     assert f"etude report {run}" in printed
 

@@ -128,7 +128,7 @@ def _parser() -> Parser:
         dest="batch_size",
         type=_natural,
         default=0,
-        help="side by side (0: auto)",
+        help="environments side by side, one inference for all (0: auto)",
     )
     add(
         "--processes",
@@ -136,7 +136,7 @@ def _parser() -> Parser:
         dest="processes",
         type=_natural,
         default=0,
-        help="simulation processes (0)",
+        help="simulate them in so many (0: auto; 1: in this one)",
     )
     add("--videos", type=_natural, default=3, metavar="N", help="film the first N episodes (default: 3)")
     add("--output_dir", type=Path, metavar="DIR", help="result folder (default: evaluations/ of the run)")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from etude.cli.evaluate_arguments import RolloutArguments, parse
+from etude.cli.evaluate_environments import started_environments
 from etude.cli.evaluate_output import RolloutProgress, comparison_summary, rollout_summary
 from etude.cli.evaluate_places import result_folder, run_of
 from etude.errors import CheckpointError, EtudeError, UsageError
@@ -20,7 +21,7 @@ from etude.runs.folder import RunFolder
 if TYPE_CHECKING:
     from etude.policies import LoadedPolicy
     from etude.runs.results import ComparisonResult, RolloutResult
-    from etude.simulation import EnvironmentSpec
+    from etude.simulation import Environments, EnvironmentSpec
 
 __all__ = ["main", "record_evaluation"]
 
@@ -53,24 +54,46 @@ def _evaluate(
     spec: EnvironmentSpec | None = None,
 ) -> tuple[RolloutResult, Path, EnvironmentSpec]:
     """Load a policy, roll it out, and write its result folder."""
-    from etude.evaluation.rollouts import evaluate_policy
-    from etude.policies import load_policy
+    from etude.policies import find_policy, load_policy
     from etude.simulation import resolve
 
     run = run_of(policy_path)
     # Names are checked before the weights are loaded.
     environment = spec or _environment(arguments, policy_path, run)
     resolve(dataclasses.replace(environment, observations={}))
-    loaded = load_policy(policy_path, arguments.device, arguments.checkpoint, arguments.overrides, arguments.rename_map)
-    name = f"{environment.type}-{environment.task}" if environment.task else environment.type
-    target = result_folder(arguments.output_dir, run, _name(name, loaded), label)
+    location = find_policy(policy_path, arguments.checkpoint)
+    with started_environments(arguments, environment, location) as environments:
+        loaded = load_policy(location, arguments.device, overrides=arguments.overrides, rename_map=arguments.rename_map)
+        name = f"{environment.type}-{environment.task}" if environment.task else environment.type
+        target = result_folder(arguments.output_dir, run, _name(name, loaded), label)
+        result = _roll_out(arguments, loaded, environment, environments, target, label, argv)
+    _record(target, result)
+    return result, target, environment
+
+
+def _roll_out(
+    arguments: RolloutArguments,
+    loaded: LoadedPolicy,
+    spec: EnvironmentSpec,
+    environments: Environments | None,
+    target: Path,
+    label: str,
+    argv: Sequence[str],
+) -> RolloutResult:
+    """Roll a policy out and write its result folder."""
+    from etude.evaluation.rollouts import evaluate_policy, observations_read_by
+
+    if environments is not None and environments.spec.observations != observations_read_by(
+        loaded, arguments.rename_map
+    ):
+        environments = None  # the files promised something else
     with (
         atomic_directory(target) as temporary,
         RolloutProgress(arguments.episodes, label or "rollouts", quiet=arguments.json) as progress,
     ):
         result = evaluate_policy(
             loaded,
-            environment,
+            spec,
             episodes=arguments.episodes,
             seed=arguments.seed,
             batch_size=arguments.batch_size,
@@ -79,11 +102,11 @@ def _evaluate(
             folder=temporary,
             progress=progress.update,
             rename_map=arguments.rename_map,
+            environments=environments,
             command=["etude", "evaluate", *argv],
         )
         result.save(temporary)
-    _record(target, result)
-    return result, target, environment
+    return result
 
 
 def _environment(arguments: RolloutArguments, policy_path: str, run: RunFolder | None) -> EnvironmentSpec:

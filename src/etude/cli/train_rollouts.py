@@ -34,6 +34,7 @@ def make_rollout(config: Any, run: RunFolder) -> Rollout:
             loaded,
             spec,
             episodes=config.eval.n_episodes,
+            processes=0,
             seed=config.seed if config.seed is not None else 0,
             rename_map=config.rename_map,
         )

@@ -56,7 +56,7 @@ class LoadedPolicy:
 
 
 def load_policy(
-    path: str | Path,
+    path: str | Path | PolicyLocation,
     device: str = "auto",
     checkpoint: str = "last",
     overrides: Mapping[str, Any] | None = None,
@@ -65,7 +65,7 @@ def load_policy(
     """Load a policy saved in LeRobot's layout, by étude, LeRobot or anyone.
 
     Args:
-        path: run folder, checkpoint folder, `pretrained_model` folder, or hub id.
+        path: run folder, checkpoint folder, `pretrained_model` folder, or hub id; or what `find_policy` made of it.
         device: see `choose_device`.
         checkpoint: for a run folder: `last`, `best` or a step number.
         overrides: fields of the policy's config to change, for example `{"n_action_steps": 10}`.
@@ -78,7 +78,7 @@ def load_policy(
     """
     require("lerobot", extra="imitation")
     chosen = choose_device(device)
-    location = find_policy(path, checkpoint)
+    location = path if isinstance(path, PolicyLocation) else find_policy(path, checkpoint)
     config = _read_config(location, chosen, overrides or {})
     policy = _build(location, config)
     preprocessor, postprocessor = _processors(location, config, chosen, rename_map or {})
