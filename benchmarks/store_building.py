@@ -5,7 +5,8 @@
 ffmpeg decodes and throws the frames away: the least that any store costs. It runs in two ways, file by file with
 its own threads, and all files at once (as many at a time as there are cores); the faster counts. Ours includes the
 start of the worker processes, checksums, a comparison with LeRobot's decoder, and the last byte on the disk; the
-store is deleted before each round. The figure demanded is for raw frames. The systems take turns.
+store is deleted before each round. The figure demanded is for raw frames. "disk_s" is the time that this disk takes
+to write as many bytes as the store has, and nothing else: no store is built faster. The systems take turns.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -27,8 +29,22 @@ import options
 import sets
 
 FormName = Literal["raw", "zstd", "jpeg"]
-COLUMNS = ["set", "store", "frames", "etude_s", "ffmpeg_s", "ffmpeg", "ratio", "demanded", "met", "store_gib", "cpu_s"]
+COLUMNS = [
+    "set",
+    "store",
+    "frames",
+    "etude_s",
+    "ffmpeg_s",
+    "ffmpeg",
+    "disk_s",
+    "ratio",
+    "demanded",
+    "met",
+    "store_gib",
+    "cpu_s",
+]
 DEMANDED = 0.9
+BLOCK = 8 << 20
 FORMS: tuple[FormName, ...] = ("raw", "zstd", "jpeg")
 
 
@@ -52,25 +68,50 @@ def timed(work: Callable[[], object]) -> tuple[float, float]:
     return wall_s, sum(used) + cpu.user - cpu_began.user + cpu.system - cpu_began.system
 
 
-def take_turns(
-    build_it: Callable[[], object], files: list[Path], cache: Path, rounds: int
-) -> tuple[list[tuple[float, float]], dict[str, list[float]], int]:
-    """Seconds of ours (wall, processor) and of each way of ffmpeg's, a figure each round, and the store's bytes."""
+def write_bytes(file: Path, total: int) -> None:
+    """Write so many bytes, down to the disk, and remove them."""
+    block = os.urandom(BLOCK)
+    with open(file, "wb", buffering=0) as target:
+        for _ in range(-(-total // BLOCK)):
+            target.write(block)
+        os.fsync(target.fileno())
+    file.unlink()
+
+
+@dataclass
+class Times:
+    """Seconds, a figure each round.
+
+    Attributes:
+        etude: wall and processor time of the build.
+        ffmpeg: of each way to run it.
+        disk: to write the store's bytes.
+    """
+
+    etude: list[tuple[float, float]] = field(default_factory=list)
+    ffmpeg: dict[str, list[float]] = field(default_factory=dict)
+    disk: list[float] = field(default_factory=list)
+
+
+def take_turns(build_it: Callable[[], object], files: list[Path], cache: Path, rounds: int) -> tuple[Times, int]:
+    """What each took, and the store's bytes."""
     at_once = {"file by file": 1, "all at once": min(len(os.sched_getaffinity(0)), len(files))}
     ways = {way: count for way, count in at_once.items() if way == "file by file" or count > 1}
-    theirs: dict[str, list[float]] = {way: [] for way in ways}
-    ours: list[tuple[float, float]] = []
-    store_bytes = 0
+    times, store_bytes = Times(ffmpeg={way: [] for way in ways}), 0
     for number in range(rounds + 1):  # the first reads files and code from the disk, and is not counted
-        for way, count in ways.items():
-            wall_s, _ = timed(partial(decode_with_ffmpeg, files, count))
-            theirs[way] += [wall_s] if number else []
-        wall_and_cpu_s = timed(build_it)
-        ours += [wall_and_cpu_s] if number else []
+        decode_s = {way: timed(partial(decode_with_ffmpeg, files, count))[0] for way, count in ways.items()}
+        build_s = timed(build_it)
         store_bytes = sum(file.stat().st_size for file in cache.rglob("*.frames"))
         shutil.rmtree(cache)
         os.sync()  # what this round wrote must not slow the next down
-    return ours, theirs, store_bytes
+        write_s, _ = timed(partial(write_bytes, cache.with_suffix(".bytes"), store_bytes))
+        os.sync()
+        if number:
+            times.etude.append(build_s)
+            times.disk.append(write_s)
+            for way, seconds in decode_s.items():
+                times.ffmpeg[way].append(seconds)
+    return times, store_bytes
 
 
 def measure(name: str, form: FormName, cache: Path, rounds: int) -> dict[str, Any]:
@@ -94,14 +135,14 @@ def measure(name: str, form: FormName, cache: Path, rounds: int) -> dict[str, An
         cache=cache,
         video_backend=get_safe_default_video_backend(),
     )
-    ours, theirs, store_bytes = take_turns(build_it, data.videos, cache, rounds)
-    etude_s, cpu_s = (statistics.median(part) for part in zip(*ours, strict=True))
-    way = min(theirs, key=lambda item: statistics.median(theirs[item]))
-    ffmpeg_s = statistics.median(theirs[way])
+    times, store_bytes = take_turns(build_it, data.videos, cache, rounds)
+    etude_s, cpu_s = (statistics.median(part) for part in zip(*times.etude, strict=True))
+    way = min(times.ffmpeg, key=lambda item: statistics.median(times.ffmpeg[item]))
+    ffmpeg_s = statistics.median(times.ffmpeg[way])
     row: dict[str, Any] = {"set": name, "store": form, "frames": meta.total_frames * len(data.cameras)}
     row |= {"etude_s": etude_s, "cpu_s": cpu_s, "store_gib": store_bytes / 2**30}
     row |= {"ffmpeg_s": ffmpeg_s, "ffmpeg": way, "ratio": ffmpeg_s / etude_s}
-    row |= {"rounds": {"etude": ours, **theirs}}
+    row |= {"disk_s": statistics.median(times.disk), "rounds": asdict(times)}
     return row | ({"demanded": DEMANDED, "met": row["ratio"] >= DEMANDED} if form == "raw" else {})
 
 
