@@ -78,7 +78,7 @@ class Player:
         """Actions `(steps, batch, action)`, float32, in the environment's unit; at least one step.
 
         Args:
-            observations: arrays `(batch, ...)`, images uint8 `(batch, height, width, 3)`.
+            observations: arrays `(batch, ...)`, images uint8 `(batch, height, width, 3)`; they may be kept.
             fresh: rows whose episode begins now while others go on; allowed between chunks.
         """
         import torch
@@ -138,7 +138,7 @@ def to_batch(observations: Mapping[str, npt.NDArray[Any]], task: str, device: An
 
     batch: dict[str, Any] = {}
     for name, values in observations.items():
-        tensor = torch.from_numpy(values.copy()).to(device)  # whoever simulates will write into them again
+        tensor = torch.from_numpy(values).to(device)
         if tensor.dtype == torch.uint8:
             # Divided by a tensor: by a number, a GPU would multiply with its rounded reciprocal.
             tensor = tensor.permute(0, 3, 1, 2).contiguous().to(torch.float32) / torch.tensor(255.0, device=device)

@@ -170,6 +170,7 @@ class _Session:
         """
         import numpy as np
 
+        # Indexed by a list, hence copied: the simulation will write into the table again.
         observations = {name: values[self.rows] for name, values in self.environments.table.arrays.items()}
         actions = self.player.act(observations, [self.rows.index(slot) for slot in fresh])
         if not np.isfinite(actions).all():
