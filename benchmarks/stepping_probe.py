@@ -58,14 +58,14 @@ def train_with_etude(journal: Journal) -> None:
     from etude.imitation import trainer as trainer_module
     from etude.imitation.learner import Learner
 
-    original, accelerate = Learner.update, trainer_module.accelerate
+    original, tune = Learner.update, trainer_module.tune
 
-    def accelerated(*args: Any, **kwargs: Any) -> Any:
-        verdict = accelerate(*args, **kwargs)
+    def tuned(*args: Any, **kwargs: Any) -> Any:
+        verdict = tune(*args, **kwargs)
         journal.about({**verdict.acceleration.to_dict(), "notes": verdict.notes})
         return verdict
 
-    trainer_module.accelerate = accelerated
+    trainer_module.tune = tuned
 
     def update(self: Learner, parts: Any, *, follow: bool = True) -> Any:
         result = original(self, parts, follow=follow)

@@ -10,16 +10,19 @@ from typing import Any, Protocol
 
 import torch
 
+from etude.config.options import TrainOptions
 from etude.data.batches import BatchSource
 from etude.data.prefetch import Prefetcher
 from etude.data.staging import Staged, Staging
 from etude.errors import StorageError, TrainingError
 from etude.imitation import randomness
-from etude.imitation.acceleration import Acceleration, accelerate, apply
+from etude.imitation.acceleration import Acceleration, apply, insist, tune
+from etude.imitation.acceleration.tuning import Verdict
 from etude.imitation.health import HealthWatch, NotFiniteError
 from etude.imitation.interruption import Interruption
-from etude.imitation.learner import Part
+from etude.imitation.learner import Learner, Part
 from etude.imitation.meters import Point
+from etude.imitation.processes import Processes
 from etude.imitation.profiling import NoProfiler, Profiler, StepProfiler
 from etude.imitation.refusals import STEP_FAILS_WITH, explain_step
 from etude.imitation.saving import Saver
@@ -32,6 +35,7 @@ from etude.runs.metrics import MetricRecord
 
 __all__ = ["Listener", "Outcome", "Rollout", "Trainer"]
 
+TUNE_AT = 10  # steps before accelerations are measured: a run shows soon that it works, and a bad one ends soon
 LOOK_AHEAD = 8  # batches between telling the disk that a batch will be needed and reading it
 
 # Rolls the policy out in simulation: (policy, preprocessor, postprocessor, step) to metrics such as
@@ -139,26 +143,44 @@ class Trainer:
         return StepProfiler(run.root / "profile", session.learner.device, self._listener.note, about)
 
     def _accelerate(self) -> None:
-        """Choose what makes a step faster; a resumed run goes on with what it began with."""
+        """Begin with what the user insists on; a resumed run goes on with what it had."""
         session, state = self.session, self.state
+        batch_size = session.config.batch_size
         if state.acceleration.get("device") == session.learner.device.type:
-            apply(Acceleration.from_dict(state.acceleration), session.learner, session.config.batch_size)
+            apply(Acceleration.from_dict(state.acceleration), session.learner, batch_size)
             return
-        verdict = accelerate(
-            session.learner,
-            lambda: self._receive(self._load(state.step), state.step),
-            session.options,
-            session.processes,
-            steps_left=session.config.steps - state.step if state.step == 0 else 0,
+        self._keep(insist(*self._bench(), batch_size=batch_size), tuned=state.step > TUNE_AT)
+
+    def _tune(self) -> None:
+        """Choose what makes a step faster, once the first steps have shown that training works."""
+        session, state = self.session, self.state
+        if state.step != TUNE_AT or state.acceleration.get("tuned"):
+            return
+        self._settle()
+        session.meters.pause()
+        verdict = tune(
+            *self._bench(),
+            insisted=Acceleration.from_dict(state.acceleration),
+            steps_left=session.config.steps - state.step,
             batch_size=session.config.batch_size,
         )
-        state.acceleration = {"device": session.learner.device.type, **verdict.acceleration.to_dict()}
+        self._keep(verdict, tuned=True)
+        session.meters.unpause()
+
+    def _bench(self) -> tuple[Learner, Callable[[], list[Part]], TrainOptions, Processes]:
+        session, step = self.session, self.state.step
+        return session.learner, lambda: self._receive(self._load(step), step), session.options, session.processes
+
+    def _keep(self, verdict: Verdict, *, tuned: bool) -> None:
+        device = self.session.learner.device.type
+        self.state.acceleration = {"device": device, "tuned": tuned, **verdict.acceleration.to_dict()}
         for note in verdict.notes:
             self._listener.note(note)
 
     def _after_update(self) -> str | None:
         """Log, measure and save what is due at this step; returns why to end, if so."""
         step, config = self.state.step, self.session.config
+        self._tune()
         self._tell_point()
         self._saver.poll()
         if self._due(config.log_freq):

@@ -2,6 +2,6 @@
 
 from etude.imitation.acceleration.applying import apply
 from etude.imitation.acceleration.settings import Acceleration
-from etude.imitation.acceleration.tuning import accelerate
+from etude.imitation.acceleration.tuning import insist, tune
 
-__all__ = ["Acceleration", "accelerate", "apply"]
+__all__ = ["Acceleration", "apply", "insist", "tune"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import statistics
 import time
 from collections.abc import Sequence
@@ -40,11 +41,13 @@ class Rehearsal:
         self._processes = processes
         self._batch_size = batch_size
         self._weights: dict[str, torch.Tensor] = {}
+        self._optimizer: dict[str, Any] = {}
         self._undo = contextlib.ExitStack()
 
     def __enter__(self) -> Rehearsal:
         policy = self._learner.policy
         self._weights = {name: value.detach().to("cpu", copy=True) for name, value in policy.state_dict().items()}
+        self._optimizer = copy.deepcopy(self._learner.bare_optimizer.state_dict())
         self._undo.enter_context(randomness.isolated(0))
         return self
 
@@ -52,7 +55,8 @@ class Rehearsal:
         learner = self._learner
         apply(Acceleration(), learner, self._batch_size)
         learner.policy.load_state_dict(self._weights)
-        learner.bare_optimizer.state.clear()  # a run begins without one
+        learner.bare_optimizer.state.clear()
+        learner.bare_optimizer.load_state_dict(self._optimizer)
         learner.optimizer.zero_grad()
         self._undo.close()
 

@@ -77,8 +77,12 @@ def candidates(options: TrainOptions, device: str, has_bf16: bool) -> Iterator[C
         (True, Candidate("channels-last", "channels_last", {"channels_last": True})),
         (has_bf16, Candidate("bfloat16", "precision", {"bf16": "on"})),
         (has_bf16 and on_cpu, Candidate("bfloat16, convolutions float32", "precision", {"bf16": "matmul"})),
-        (on_cpu or on_cuda, Candidate("torch.compile", "compile", {"compile": "on"}, cost_s=90.0)),
-        (on_cuda, Candidate("CUDA graphs", "compile", {"compile": "graphs"}, cost_s=60.0)),
+        # On CPUs compiling was only ever seen to lose (ACT, diffusion), and takes minutes to find that out.
+        (
+            on_cuda or (on_cpu and options.compile == "on"),
+            Candidate("torch.compile", "compile", {"compile": "on"}, 90.0),
+        ),
+        (on_cuda, Candidate("CUDA graphs", "compile", {"compile": "graphs"}, 60.0)),
     ]
     for possible, candidate in everything:
         asked = getattr(options, candidate.flag)

@@ -17,11 +17,11 @@ from etude.imitation.acceleration.settings import Acceleration, Candidate, candi
 from etude.imitation.learner import Learner, Part
 from etude.imitation.processes import Processes
 
-__all__ = ["Verdict", "accelerate"]
+__all__ = ["Verdict", "insist", "tune"]
 
 logger = logging.getLogger(__name__)
 
-FEWEST_STEPS = 400  # a shorter run is not worth measuring
+FEWEST_STEPS = 400  # what is left of a shorter run is not worth measuring
 SHARE_OF_THE_RUN = 0.05  # most of a run's time that measuring may take
 WORTH_IT = 1.03  # a smaller gain may be noise
 
@@ -34,38 +34,60 @@ class Verdict:
     notes: list[str] = field(default_factory=list)
 
 
-def accelerate(
+def insist(
     learner: Learner,
     parts: Callable[[], Sequence[Part]],
     options: TrainOptions,
     processes: Processes,
     *,
+    batch_size: int,
+) -> Verdict:
+    """Use what the user insists on, from the first step on; what does not work here is left out.
+
+    Args: as of `tune`.
+    """
+    insisted = [candidate for candidate in _possible(options, learner) if candidate.insisted]
+    verdict = Verdict(Acceleration())
+    if insisted:
+        with Rehearsal(learner, parts(), processes, batch_size) as rehearsal:
+            for candidate in insisted:
+                wanted = candidate.applied_to(verdict.acceleration)
+                failure = rehearsal.fails(wanted)
+                if failure is None:
+                    verdict.acceleration = wanted
+                else:
+                    verdict.notes.append(f"{candidate.title} does not work here and is left out: {failure}")
+        apply(verdict.acceleration, learner, batch_size)
+    return verdict
+
+
+def tune(
+    learner: Learner,
+    parts: Callable[[], Sequence[Part]],
+    options: TrainOptions,
+    processes: Processes,
+    *,
+    insisted: Acceleration,
     steps_left: int,
     batch_size: int,
 ) -> Verdict:
-    """Choose and apply accelerations before the first step of a run; nothing else is changed.
+    """Choose and apply accelerations; nothing else is changed.
 
-    What the user insists on is used. The rest is measured on a real batch, each on top of those accepted before it,
-    with and without taking turns. Weights, optimizer and random states are put back.
+    Each is measured on a real batch, on top of those accepted before it, with and without taking turns. Weights,
+    optimizer and random states are put back.
 
     Args:
         parts: makes this process's shares of a batch.
+        insisted: what is in use already.
         steps_left: updates the run will make; measuring takes at most a twentieth of their time.
         batch_size: samples of a full batch in one process.
     """
-    allowed = list(_possible(options, learner))
-    insisted = [candidate for candidate in allowed if candidate.insisted]
-    tried = [] if steps_left < FEWEST_STEPS else [candidate for candidate in allowed if not candidate.insisted]
-    verdict = Verdict(Acceleration())
-    if not insisted and not tried:
-        return verdict
-    rehearsal = Rehearsal(learner, parts(), processes, batch_size)
-    with rehearsal:
-        for candidate in insisted:
-            _insist(rehearsal, candidate, verdict)
-        if tried:
+    tried = [candidate for candidate in _possible(options, learner) if not candidate.insisted]
+    verdict = Verdict(insisted)
+    if tried and steps_left >= FEWEST_STEPS:
+        with Rehearsal(learner, parts(), processes, batch_size) as rehearsal:
             _try_all(rehearsal, tried, verdict, steps_left)
-    apply(verdict.acceleration, learner, batch_size)
+        apply(verdict.acceleration, learner, batch_size)
     return verdict
 
 
@@ -91,15 +113,6 @@ def _could_use_bf16(learner: Learner) -> bool:
     if learner.device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return learner.device.type == "cpu" and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
-
-
-def _insist(rehearsal: Rehearsal, candidate: Candidate, verdict: Verdict) -> None:
-    wanted = candidate.applied_to(verdict.acceleration)
-    failure = rehearsal.fails(wanted)
-    if failure is None:
-        verdict.acceleration = wanted
-    else:
-        verdict.notes.append(f"{candidate.title} does not work here and is left out: {failure}")
 
 
 def _try_all(rehearsal: Rehearsal, tried: Sequence[Candidate], verdict: Verdict, steps_left: int) -> None:
