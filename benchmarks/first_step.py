@@ -5,8 +5,7 @@
 Two measures. "whole": from the start of the process. "set-up": the same without the time in which the main process
 imports modules, which both systems spend on much the same libraries; what LeRobot's worker processes import counts,
 because the main process waits for them. LeRobot runs with the number of workers that loads fastest, with its default
-(4), and with none; ratios are to the first. Ours runs as it is, and, "tuning first", with what it does by default
-before a run of 100,000 steps: it measures what makes a step faster here. The systems take turns.
+(4), and with none; ratios are to the first. The systems take turns.
 """
 
 from __future__ import annotations
@@ -29,7 +28,6 @@ COLUMNS = ["set", "system", "whole_s", "set-up_s", "whole ratio", "set-up ratio"
 DEMANDED = 2.0  # etude takes at most half the time
 DEFAULT_WORKERS = 4  # LeRobot's
 STEPS = 100_000
-NO_TUNING = ["--compile=off", "--channels_last=off", "--fused_optimizer=off", "--fast_matmul=off"]
 
 
 def first_step(trainer: str, flags: list[str]) -> tuple[float, float]:
@@ -73,12 +71,12 @@ def measure(name: str, arguments: Any) -> list[dict[str, Any]]:
 def _systems(common: list[str], best: Setting, *, quick: bool) -> dict[str, list[str]]:
     """The flags of each command; the first word of its name is the trainer."""
     ours = [*common, "--mlflow.enable=false"]  # lerobot-train tracks nothing either
-    systems = {"etude": [*ours, *NO_TUNING], f"lerobot {best}": [*common, *best.flags]}
+    systems = {"etude": ours, f"lerobot {best}": [*common, *best.flags]}
     if quick:
         return systems
     for setting in [Setting(best.backend, count) for count in (DEFAULT_WORKERS, 0) if count != best.workers]:
         systems[f"lerobot {setting}"] = [*common, *setting.flags]
-    return {**systems, "etude tuning first": ours}
+    return systems
 
 
 def _rows(name: str, found: dict[str, list[tuple[float, float]]], best: str) -> list[dict[str, Any]]:

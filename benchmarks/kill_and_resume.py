@@ -57,7 +57,7 @@ SETS = {
         300,
     ),
 }
-TIMED = ("samples_per_s", "data_wait_share")
+TIMED = ("samples_per_s", "data_wait_share", "device_busy_share")
 
 
 def command(run: Path, flags: list[str]) -> list[str]:
