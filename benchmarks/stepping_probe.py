@@ -70,7 +70,7 @@ def train_with_etude(journal: Journal) -> None:
     def update(self: Learner, parts: Any, *, follow: bool = True) -> Any:
         result = original(self, parts, follow=follow)
         if follow:  # not a rehearsal
-            journal.step(result.loss)
+            journal.step(result.loss.clone())
         return result
 
     Learner.update = update  # type: ignore[method-assign]

@@ -49,6 +49,11 @@ class Staging:
         """Whether batches should be made in pinned memory, from which they are copied without a detour."""
         return self._device.type == "cuda"
 
+    def enter_thread(self) -> None:
+        """Make the device the calling thread's own: else pinned memory would open a context on the first GPU."""
+        if self._device.type == "cuda" and self._device.index is not None:
+            torch.cuda.set_device(self._device)
+
     def send(self, batch: dict[str, Any]) -> Staged:
         """Begin to copy every tensor of the batch; pictures stay bytes on the way, a quarter of their size."""
         if self._device.type != "cuda":

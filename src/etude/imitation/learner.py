@@ -136,6 +136,8 @@ class Learner:
             contextlib.nullcontext() if whole else eager(self.policy),
         ):
             loss, details = self.model(ready)
+            if whole:  # a CUDA graph writes its next results over these
+                loss, details = loss.clone(), _kept(details)
         return loss if loss.dtype.itemsize >= 4 else loss.float(), details
 
     def _number_format(self) -> contextlib.AbstractContextManager[Any]:
@@ -171,7 +173,10 @@ class Learner:
         optimizer = self.bare_optimizer
         if self.accelerator.scaler is None and bad.device.type != "cpu" and is_fused(optimizer):
             optimizer.found_inf = bad.float()  # type: ignore[attr-defined]
-            self.optimizer.step()
+            try:
+                self.optimizer.step()
+            finally:
+                del optimizer.found_inf  # type: ignore[attr-defined]
             return True
         if bool(bad):
             return False
@@ -209,6 +214,12 @@ def to_unit_range(batch: dict[str, Any], device: torch.device) -> dict[str, Any]
         if isinstance(value, torch.Tensor) and value.dtype == torch.uint8
         else value
         for key, value in batch.items()
+    }
+
+
+def _kept(details: dict[str, Any] | None) -> dict[str, Any]:
+    return {
+        name: value.clone() if isinstance(value, torch.Tensor) else value for name, value in (details or {}).items()
     }
 
 

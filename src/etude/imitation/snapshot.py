@@ -13,7 +13,7 @@ from torch import nn
 from etude.imitation.ema import WeightAverage
 from etude.imitation.learner import KERNEL_FLAGS, Learner
 
-__all__ = ["LearnerSnapshot", "SnapshotTaker"]
+__all__ = ["LearnerSnapshot", "SnapshotTaker", "in_host_memory"]
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class SnapshotTaker:
         learner = self._learner
         own = None
         if isinstance(learner.average, WeightAverage):
-            own = {name: _copied(value) for name, value in learner.policy.state_dict().items()}
+            own = {name: in_host_memory(value) for name, value in learner.policy.state_dict().items()}
         with learner.average.applied():
             policy = self._copy_policy()
         snapshot = LearnerSnapshot(
@@ -75,8 +75,8 @@ class SnapshotTaker:
         policy = self._learner.policy
         if self._policy is None:
             # Weights are put in as host copies: a deep copy on the device would need its memory twice.
-            in_host_memory = {id(tensor): _host_twin(tensor) for tensor in _tensors(policy)}
-            self._policy = copy.deepcopy(policy, in_host_memory)
+            twins = {id(tensor): _host_twin(tensor) for tensor in _tensors(policy)}
+            self._policy = copy.deepcopy(policy, twins)
         else:
             for kept, value in zip(_tensors(self._policy), _tensors(policy), strict=True):
                 kept.copy_(value, non_blocking=True)
@@ -84,7 +84,7 @@ class SnapshotTaker:
 
 
 def _optimizer_state(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
-    state: dict[str, Any] = _copied(optimizer.state_dict())
+    state: dict[str, Any] = in_host_memory(optimizer.state_dict())
     for group in state["param_groups"]:
         group |= {flag: optimizer.defaults[flag] for flag in KERNEL_FLAGS & group.keys()}
     return state
@@ -97,18 +97,18 @@ def _tensors(module: nn.Module) -> Iterator[torch.Tensor]:
 
 
 def _host_twin(tensor: torch.Tensor) -> torch.Tensor:
-    copied: torch.Tensor = _copied(tensor.detach())
+    copied: torch.Tensor = in_host_memory(tensor.detach())
     return nn.Parameter(copied, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else copied
 
 
-def _copied(value: Any) -> Any:
+def in_host_memory(value: Any) -> Any:
     """A copy in host memory of nested dictionaries and lists of tensors."""
     if isinstance(value, torch.Tensor):
         on_device = value.device.type == "cuda"
         twin = torch.empty(value.shape, dtype=value.dtype, device="cpu", pin_memory=on_device)
         return twin.copy_(value.detach(), non_blocking=on_device)
     if isinstance(value, dict):
-        return {key: _copied(item) for key, item in value.items()}
+        return {key: in_host_memory(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_copied(item) for item in value]
+        return [in_host_memory(item) for item in value]
     return copy.deepcopy(value)

@@ -216,6 +216,7 @@ class Trainer:
     def _load(self, step: int) -> list[tuple[Staged, LossWeights]]:
         """This process's shares of a global batch; runs in the background, and draws no random number."""
         session, order = self.session, self.session.order
+        self._staging.enter_thread()
         loaded = []
         for index in session.parts:
             if step + LOOK_AHEAD < session.config.steps:

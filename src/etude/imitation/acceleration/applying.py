@@ -34,11 +34,15 @@ def apply(acceleration: Acceleration, learner: Learner, batch_size: int) -> None
 def _route_matrix_products(by_onednn: bool) -> None:
     # oneDNN takes float32 products only when allowed to round to bfloat16, which it does on processors with matrix
     # units (AMX) alone; `matmul_is_exact` finds out. MKL, the default, uses half of the vector width on AMD.
+    if not torch.backends.mkldnn.is_available():
+        return
     torch.backends.mkldnn.matmul.fp32_precision = "bf16" if by_onednn else "none"  # type: ignore[attr-defined]
 
 
 def matmul_is_exact() -> bool:
-    """Whether oneDNN's float32 products on this processor are as exact as MKL's."""
+    """Whether there is oneDNN, and its float32 products on this processor are as exact as MKL's."""
+    if not torch.backends.mkldnn.is_available():
+        return False
     generator = torch.Generator().manual_seed(0)
     left, right = torch.randn(64, 512, generator=generator), torch.randn(512, 64, generator=generator)
     exact = left.double() @ right.double()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 import statistics
 import time
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ from etude.imitation.acceleration.applying import apply, errors_shown
 from etude.imitation.acceleration.settings import Acceleration
 from etude.imitation.learner import Learner, Part
 from etude.imitation.processes import Processes
+from etude.imitation.snapshot import in_host_memory
 
 __all__ = ["Rehearsal"]
 
@@ -47,12 +47,13 @@ class Rehearsal:
     def __enter__(self) -> Rehearsal:
         policy = self._learner.policy
         self._weights = {name: value.detach().to("cpu", copy=True) for name, value in policy.state_dict().items()}
-        self._optimizer = copy.deepcopy(self._learner.bare_optimizer.state_dict())
+        self._optimizer = in_host_memory(self._learner.bare_optimizer.state_dict())
         self._undo.enter_context(randomness.isolated(0))
         return self
 
     def __exit__(self, *_: object) -> None:
         learner = self._learner
+        self._wait()
         apply(Acceleration(), learner, self._batch_size)
         learner.policy.load_state_dict(self._weights)
         learner.bare_optimizer.state.clear()

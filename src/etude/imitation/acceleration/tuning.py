@@ -112,7 +112,8 @@ def _could_use_bf16(learner: Learner) -> bool:
         return False  # the policy's own settings have decided
     if learner.device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    return learner.device.type == "cpu" and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    has_onednn = learner.device.type == "cpu" and torch.backends.mkldnn.is_available()
+    return has_onednn and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def _try_all(rehearsal: Rehearsal, tried: Sequence[Candidate], verdict: Verdict, steps_left: int) -> None:
