@@ -56,7 +56,7 @@ class Learner:
         preprocess: LeRobot's preprocessor, raw batch to normalised batch on the device.
         clip_norm: largest gradient norm; 0 does not clip.
         average: the moving average of the weights, or `NoAverage`.
-        autocast: the number format of forward passes: a dtype, or None for that of the weights.
+        autocast: the number format of forward passes: a dtype, or None for the accelerator's.
 
     Attributes:
         full_batch: samples in a batch that a compiled policy expects; others run uncompiled. None: nothing is compiled.

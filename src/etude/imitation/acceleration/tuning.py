@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -18,8 +17,6 @@ from etude.imitation.learner import Learner, Part
 from etude.imitation.processes import Processes
 
 __all__ = ["Verdict", "insist", "tune"]
-
-logger = logging.getLogger(__name__)
 
 FEWEST_STEPS = 400  # what is left of a shorter run is not worth measuring
 SHARE_OF_THE_RUN = 0.05  # most of a run's time that measuring may take
