@@ -56,6 +56,7 @@ def build(argv: Sequence[str]) -> int:
     if not options.json:
         print(choice.sentence, flush=True)
     from etude.data.frames.build import build_stores
+    from etude.data.frames.settling import settle
 
     with stages() as progress:
         stores = build_stores(
@@ -69,6 +70,8 @@ def build(argv: Sequence[str]) -> int:
             max_bytes=choice.limit if choice.builds else None,
             progress=progress,
         )
+        progress("writing to the disk", 0, 0)
+        settle(shard for store in stores.values() for shard in store.placed_shards())
     infos = [store.info for store in stores.values()]
     print(json.dumps([store_row(info) for info in infos], indent=2) if options.json else built_text(infos))
     return 0

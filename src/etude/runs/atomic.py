@@ -16,20 +16,26 @@ __all__ = ["atomic_directory", "replace_symlink", "sync_tree", "write_json", "wr
 TEMPORARY_PREFIX = ".tmp-"
 
 
-def write_text(path: Path, text: str) -> None:
-    """Replace the file `path` by `text` in one step."""
+def write_text(path: Path, text: str, *, sync: bool = True) -> None:
+    """Replace the file `path` by `text` in one step.
+
+    Args:
+        sync: wait until it is on the disk. Without, a crash of the machine may leave an empty file.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f"{TEMPORARY_PREFIX}{path.name}-{uuid.uuid4().hex[:8]}")
     try:
         with open(temporary, "w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
-            os.fsync(file.fileno())
+            if sync:
+                os.fsync(file.fileno())
         os.replace(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    _sync_directory(path.parent)
+    if sync:
+        _sync_directory(path.parent)
 
 
 def write_json(path: Path, value: Any) -> None:

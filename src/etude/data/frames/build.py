@@ -67,7 +67,7 @@ def build_stores(
     """Make what is missing of these cameras' stores, all on one pool of processes.
 
     One process builds a store at a time; others wait and then use it. A build that was killed leaves its finished
-    shards, and the next one goes on from there.
+    shards, and the next one goes on from there. The stores can be read at once; `settling` brings them to the disk.
 
     Args:
         meta: a `LeRobotDatasetMetadata`.

@@ -191,7 +191,7 @@ def _converter(job: dict[str, Any], take: Callable[[Any], None]) -> Callable[[An
 
 
 def _seal(job: dict[str, Any], _: Reporter) -> dict[str, Any]:
-    """Append the parts to the shard's file, in their order, and bring it to the disk."""
+    """Append the parts to the shard's file, in their order, and bring it to the disk if that was asked for."""
     with open(job["target"], "r+b" if os.path.exists(job["target"]) else "w+b") as whole:
         whole.seek(0, os.SEEK_END)
         for part in job["parts"]:
@@ -200,7 +200,8 @@ def _seal(job: dict[str, Any], _: Reporter) -> dict[str, Any]:
                 while remaining:
                     remaining -= os.sendfile(whole.fileno(), file.fileno(), None, remaining)
             os.unlink(part)
-        os.fsync(whole.fileno())
+        if job["sync"]:
+            os.fsync(whole.fileno())
         return {"bytes": os.fstat(whole.fileno()).st_size}
 
 

@@ -17,6 +17,7 @@ from etude.data.frames.facts import FactFinder
 from etude.data.frames.forms import Form, FormName
 from etude.data.frames.location import cache_folder
 from etude.data.frames.resizing import Resized, resized
+from etude.data.frames.settling import settle_in_background
 from etude.data.frames.space import free_memory
 from etude.data.frames.store import FrameStore
 from etude.data.pictures import ImageColumn, InMemory, PictureReader, VideoFiles
@@ -195,6 +196,8 @@ class _Opening:
         if failures:
             raise failures[0]
         assert stores is not None
+        if settings.is_builder:
+            settle_in_background(shard for store in stores.values() for shard in store.placed_shards())
         if choice.builds:
             self._tell(_built(choice, stores, time.monotonic() - began))
         return stores

@@ -18,6 +18,7 @@ from etude.data.frames.checking import Comparison
 from etude.data.frames.codecs import Encoding
 from etude.data.frames.colours import NATIVE_FORMATS, TAGGED_COLOURS
 from etude.data.frames.forms import Form
+from etude.data.frames.settling import boot_id
 from etude.data.frames.shards import Shard
 from etude.errors import DatasetError
 from etude.runs.atomic import TEMPORARY_PREFIX
@@ -104,12 +105,12 @@ class ShardBuild:
         return jobs
 
     def range_done(self, job: Job, result: dict[str, Any]) -> Job | None:
-        """Note a finished range; after the last one, the job that brings the shard to the disk."""
+        """Note a finished range; after the last one, the job that makes one file of them."""
         self._results[job.number] = result
         if len(self._results) < self._ranges:
             return None
         parts = [] if self._encoding["name"] == "raw" else [str(self._part(n)) for n in range(1, self._ranges)]
-        return Job(self, {"do": "seal", "target": str(self._part(0)), "parts": parts})
+        return Job(self, {"do": "seal", "target": str(self._part(0)), "parts": parts, "sync": not boot_id()})
 
     def finish(self, sealed: dict[str, Any]) -> Shard:
         """Compare some frames with LeRobot's, then give the shard its name: from now on it exists.
@@ -232,6 +233,7 @@ class ShardBuild:
             episodes=self._scan.get("episodes", []),
             sizes=[size for result in results for size in result.get("sizes", [])],
             error=error,
+            boot=boot_id(),
         )
 
     def _times_s(self) -> list[float]:

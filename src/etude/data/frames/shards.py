@@ -46,6 +46,7 @@ class Shard:
         episodes: [episode, first frame, frames] in the file (a table).
         sizes: bytes of each frame, unless all have the same.
         error: of a form that is not exact: mean and max difference in steps of 255, over how many frames.
+        boot: in which boot of a machine it was written, while it is not known to be on the disk, see `settling`.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Shard:
     episodes: list[list[int]] = field(default_factory=list, repr=False)
     sizes: list[int] = field(default_factory=list, repr=False)
     error: dict[str, float] | None = None
+    boot: str = ""
 
     @property
     def frame_bytes(self) -> int:
@@ -83,9 +85,9 @@ class Shard:
 
     def save(self, folder: Path) -> None:
         """Write the JSON file: from now on the shard exists."""
-        body = {"format": FORMAT} | {key: value for key, value in asdict(self).items() if value not in (None, [])}
+        body = {"format": FORMAT} | {key: value for key, value in asdict(self).items() if value not in (None, [], "")}
         lines = ",\n".join(f" {json.dumps(key)}: {json.dumps(value)}" for key, value in body.items())
-        write_text(folder / f"{self.name}.json", f"{{\n{lines}\n}}\n")
+        write_text(folder / f"{self.name}.json", f"{{\n{lines}\n}}\n", sync=not self.boot)
 
     @classmethod
     def load(cls, folder: Path, name: str) -> Shard:
@@ -101,7 +103,7 @@ class Shard:
             version = body.pop("format")
             if version != FORMAT:
                 raise ShardFault(f"{folder / name}.json has version {version}; this is version {FORMAT}")
-            shard = cls(**{**body, "shape": tuple(body["shape"])})
+            shard = cls(**{**body, "shape": tuple(body["shape"]), "boot": body.get("boot", "").strip()})
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise ShardFault(f"{folder / name}.json is damaged: {error}") from error
         try:

@@ -23,6 +23,7 @@ from etude.data.frames.camera_files import CameraFile, camera_files
 from etude.data.frames.forms import Form
 from etude.data.frames.location import store_folder
 from etude.data.frames.locks import FileLock
+from etude.data.frames.settling import survived
 from etude.data.frames.shards import FORMAT, Shard, ShardFault
 from etude.errors import EtudeError, StorageError
 from etude.runs.atomic import TEMPORARY_PREFIX, write_json
@@ -104,6 +105,10 @@ class FrameStore:
             return None
         return cls(folder, read_info(folder), shards)
 
+    def placed_shards(self) -> list[tuple[Path, Shard]]:
+        """Its shards, each with the folder it lies in, as `settling` takes them."""
+        return [(self.folder, shard) for shard in self.shards.values()]
+
     def verify(self) -> list[str]:
         """Read everything in the folder and compare checksums.
 
@@ -120,7 +125,7 @@ def present_shards(folder: Path, files: Sequence[CameraFile]) -> dict[str, Shard
     found = {}
     for file in files:
         try:
-            shard = Shard.load(folder, file.shard)
+            shard = survived(folder, Shard.load(folder, file.shard))
         except FileNotFoundError:
             continue
         except ShardFault as fault:
