@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -11,6 +12,8 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
 
 from sets import CACHE
 
@@ -58,6 +61,57 @@ def started(command: list[str]) -> Iterator[subprocess.Popen[str]]:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+
+
+class Child:
+    """A process group that stands still until it is let go, and says JSON, one object a line.
+
+    Two of them can share a machine fairly: only one at a time is let go.
+    """
+
+    def __init__(self, command: list[str]) -> None:
+        self._command = command
+        self._stack = contextlib.ExitStack()
+
+    def __enter__(self) -> Self:
+        self._process = self._stack.enter_context(started(self._command))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.let_go()
+        self._stack.__exit__(kind, error, trace)
+
+    def let_go(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    def stop(self) -> None:
+        self._signal(signal.SIGSTOP)
+
+    def ask(self, question: dict[str, Any]) -> None:
+        """Write a line to its standard input."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(question) + "\n")
+        self._process.stdin.flush()
+
+    def answer(self) -> dict[str, Any]:
+        """The next thing it says.
+
+        Raises:
+            ChildProcessError: it ended.
+        """
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            self._process.wait()
+            raise ChildProcessError(f"it ended: {' '.join(self._command)}")
+        found: dict[str, Any] = json.loads(line)
+        return found
+
+    def _signal(self, number: int) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, number)
 
 
 def run(command: list[str]) -> float:

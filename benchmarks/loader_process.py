@@ -6,19 +6,16 @@ What it had ready when it was stopped is thrown away before the clock starts aga
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
-from children import started
+from children import Child
 
 LEAST_BATCHES = 3
 
@@ -40,30 +37,20 @@ class Measurement:
         return self.samples / self.seconds
 
 
-class LoaderProcess:
+class LoaderProcess(Child):
     """Starts a loader and measures it.
 
     Args:
         command: a script of this folder that calls `serve`.
     """
 
-    def __init__(self, command: list[str]) -> None:
-        self._command = command
-        self._stack = contextlib.ExitStack()
-
     def __enter__(self) -> LoaderProcess:
-        self._process = self._stack.enter_context(started(self._command))
+        super().__enter__()
         began = time.monotonic()
-        self.about = self._answer()
+        self.about = self.answer()
         self.start_s = time.monotonic() - began
-        self._signal(signal.SIGSTOP)
+        self.stop()
         return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._signal(signal.SIGCONT)
-        self._stack.__exit__(kind, error, trace)
 
     def measure(self, seconds: float, *, discard: bool = True) -> Measurement:
         """Take batches for some seconds.
@@ -71,26 +58,11 @@ class LoaderProcess:
         Args:
             discard: first take what may lie ready.
         """
-        self._signal(signal.SIGCONT)
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps({"seconds": seconds, "discard": discard}) + "\n")
-        self._process.stdin.flush()
-        found = Measurement(**self._answer())
-        self._signal(signal.SIGSTOP)
+        self.let_go()
+        self.ask({"seconds": seconds, "discard": discard})
+        found = Measurement(**self.answer())
+        self.stop()
         return found
-
-    def _answer(self) -> dict[str, Any]:
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        if not line:
-            self._process.wait()
-            raise ChildProcessError(f"the loader ended: {' '.join(self._command)}")
-        answer: dict[str, Any] = json.loads(line)
-        return answer
-
-    def _signal(self, number: int) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, number)
 
 
 def serve(

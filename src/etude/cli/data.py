@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from etude.cli.arguments import Parser
+from etude.cli.command_group import Command, CommandGroup
 from etude.cli.episode_list import read_episodes
 from etude.cli.pasteable import command_line
-from etude.errors import UsageError, nearest
 
 if TYPE_CHECKING:
     from etude.data.sources import DatasetLocation
@@ -21,15 +21,7 @@ __all__ = ["main"]
 
 def main(argv: Sequence[str]) -> int:
     """Run one sub-command; returns the exit code."""
-    if not argv or argv[0] in ("-h", "--help", "help"):
-        print(_overview())
-        return 0
-    name, *rest = argv
-    if name not in COMMANDS:
-        close = nearest(name, COMMANDS)
-        hint = f"did you mean: etude data {close[0]}" if close else f"commands: {', '.join(COMMANDS)}"
-        raise UsageError(f"unknown command {name!r} after `etude data`", hint=hint)
-    return COMMANDS[name][0](rest)
+    return GROUP(argv)
 
 
 def info(argv: Sequence[str]) -> int:
@@ -107,20 +99,16 @@ def cache(argv: Sequence[str]) -> int:
     return code
 
 
-COMMANDS: dict[str, tuple[Callable[[Sequence[str]], int], str, str]] = {
-    "info": (info, "say what a dataset holds", "etude data info DIR"),
-    "check": (check, "find what is wrong with a dataset", "etude data check DIR --level full"),
-    "convert": (convert, "rewrite a v2.1 dataset as v3.0, on a copy", "etude data convert DIR"),
-    "record": (record, "record demonstrations of a simulated task", "etude data record --help"),
-    "cache": (cache, "keep decoded frames, list and remove them", "etude data cache list"),
-}
-
-
-def _overview() -> str:
-    rows = [f"  {name:<9}{summary}" for name, (_, summary, _) in COMMANDS.items()]
-    examples = [f"  {example}" for *_, example in COMMANDS.values()]
-    usage = "usage: etude data COMMAND [OPTIONS]     (etude data COMMAND --help explains one)"
-    return "\n".join([usage, "", *rows, "", "examples:", *examples])
+GROUP = CommandGroup(
+    "etude data",
+    {
+        "info": Command(info, "say what a dataset holds", "etude data info DIR"),
+        "check": Command(check, "find what is wrong with a dataset", "etude data check DIR --level full"),
+        "convert": Command(convert, "rewrite a v2.1 dataset as v3.0, on a copy", "etude data convert DIR"),
+        "record": Command(record, "record demonstrations of a simulated task", "etude data record --help"),
+        "cache": Command(cache, "keep decoded frames, list and remove them", "etude data cache list"),
+    },
+)
 
 
 def _parser(name: str, description: str, examples: list[str]) -> Parser:

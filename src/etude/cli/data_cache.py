@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from etude.cli.arguments import Parser
+from etude.cli.command_group import Command, CommandGroup
 from etude.cli.episode_list import read_episodes
 from etude.errors import UsageError, nearest
 
@@ -20,15 +21,7 @@ __all__ = ["main"]
 
 def main(argv: Sequence[str]) -> int:
     """Run one sub-command; returns the exit code."""
-    if not argv or argv[0] in ("-h", "--help", "help"):
-        print(_overview())
-        return 0
-    name, *rest = argv
-    if name not in COMMANDS:
-        close = nearest(name, COMMANDS)
-        hint = f"did you mean: etude data cache {close[0]}" if close else f"commands: {', '.join(COMMANDS)}"
-        raise UsageError(f"unknown command {name!r} after `etude data cache`", hint=hint)
-    return COMMANDS[name](rest)
+    return GROUP(argv)
 
 
 def build(argv: Sequence[str]) -> int:
@@ -161,26 +154,20 @@ def remove(argv: Sequence[str]) -> int:
     return 0
 
 
-COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
-    "build": build,
-    "list": list_,
-    "verify": verify,
-    "remove": remove,
-}
-ABOUT = {
-    "build": ("decode a dataset's frames into a store, before any run", "etude data cache build DIR --form zstd"),
-    "list": ("show the stores: dataset, camera, form, frames, size, last use", "etude data cache list"),
-    "verify": ("read stores completely and compare checksums", "etude data cache verify all"),
-    "remove": ("remove stores, and say what that freed", "etude data cache remove --unused-days 30"),
-}
-
-
-def _overview() -> str:
-    rows = [f"  {name:<9}{summary}" for name, (summary, _) in ABOUT.items()]
-    examples = [f"  {example}" for _, example in ABOUT.values()]
-    usage = "usage: etude data cache COMMAND [OPTIONS]     (etude data cache COMMAND --help explains one)"
-    about = "Camera frames, decoded once and shared by all runs; see docs/frames.md."
-    return "\n".join([usage, "", about, "", *rows, "", "examples:", *examples])
+GROUP = CommandGroup(
+    "etude data cache",
+    {
+        "build": Command(
+            build, "decode a dataset's frames into a store, before any run", "etude data cache build DIR --form zstd"
+        ),
+        "list": Command(
+            list_, "show the stores: dataset, camera, form, frames, size, last use", "etude data cache list"
+        ),
+        "verify": Command(verify, "read stores completely and compare checksums", "etude data cache verify all"),
+        "remove": Command(remove, "remove stores, and say what that freed", "etude data cache remove --unused-days 30"),
+    },
+    about="Camera frames, decoded once and shared by all runs; see docs/frames.md.",
+)
 
 
 def _parser(name: str, description: str, examples: list[str]) -> Parser:

@@ -72,7 +72,7 @@ class VideoFiles:
         self._key = key
         self._backend = backend
         self._tolerance_s = tolerance_s
-        self._depth = _depth_decoder(meta, key, depth_unit)
+        self._depth = depth_decoder(meta, key, depth_unit)
         self._pool = ThreadPoolExecutor(max(1, threads), thread_name_prefix="etude-decode")
 
     def read(self, rows: Rows) -> torch.Tensor:
@@ -152,7 +152,7 @@ class ImageColumn:
         assert isinstance(column, pa.ChunkedArray)
         self._column = column.combine_chunks()
         self._root = Path(meta.root)
-        self._scale = _stored_depth_scale(meta, key, depth_unit)
+        self._scale = stored_depth_scale(meta, key, depth_unit)
         self._pool = ThreadPoolExecutor(max(1, threads), thread_name_prefix="etude-decode")
 
     def read(self, rows: Rows) -> torch.Tensor:
@@ -219,7 +219,7 @@ class InMemory:
         return self._frames[torch.from_numpy(self._place[rows])]
 
 
-def _depth_decoder(meta: Any, key: str, unit: str) -> Callable[[torch.Tensor], torch.Tensor] | None:
+def depth_decoder(meta: Any, key: str, unit: str) -> Callable[[torch.Tensor], torch.Tensor] | None:
     if key not in meta.depth_keys:
         return None
     from lerobot.configs import DepthEncoderConfig
@@ -241,7 +241,7 @@ def _depth_decoder(meta: Any, key: str, unit: str) -> Callable[[torch.Tensor], t
     return decode
 
 
-def _stored_depth_scale(meta: Any, key: str, unit: str) -> float:
+def stored_depth_scale(meta: Any, key: str, unit: str) -> float:
     stored = (meta.features[key].get("info") or {}).get("depth_unit") if key in meta.depth_keys else None
     if stored is None or stored == unit:
         return 1.0

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from etude.data.frames.blocks import BLOCK_BYTES, checksum, start_writing_back, write_at
+from etude.data.frames.blocks import BLOCK_BYTES, RawBlocks, checksum, write_at
 from etude.data.frames.codecs import Array, Codec, Jpeg, Raw, Zstd, planar
 
 __all__ = ["FrameWriter", "PackedWriter", "RawWriter", "open_writer"]
@@ -23,12 +23,9 @@ class RawWriter:
     """
 
     def __init__(self, descriptor: int, first: int, codec: Raw) -> None:
-        self._descriptor = descriptor
-        self._stride = int(np.prod(codec.shape)) * codec.dtype.itemsize
-        self._buffer = np.empty((max(1, BLOCK_BYTES // self._stride), *codec.shape), codec.dtype)
-        self._first, self._waiting = first, 0
-        self._start = first
-        self.blocks: list[list[Any]] = []
+        self._blocks = RawBlocks(descriptor, first, int(np.prod(codec.shape)) * codec.dtype.itemsize)
+        self._buffer = np.empty((self._blocks.frames_each, *codec.shape), codec.dtype)
+        self._waiting = 0
 
     def add(self, picture: Array) -> None:
         """The next frame."""
@@ -40,17 +37,12 @@ class RawWriter:
     def finish(self) -> dict[str, Any]:
         """What the shard's JSON file must know: blocks as [first frame, frames, checksum]."""
         self._flush()
-        start_writing_back(self._descriptor, self._start * self._stride, (self._first - self._start) * self._stride)
-        return {"frames": self._first - self._start, "blocks": self.blocks}
+        return self._blocks.finish()
 
     def _flush(self) -> None:
-        if not self._waiting:
-            return
-        block = self._buffer[: self._waiting]
-        write_at(self._descriptor, block, self._first * self._stride)
-        self.blocks.append([self._first, self._waiting, checksum(block)])
-        self._first += self._waiting
-        self._waiting = 0
+        if self._waiting:
+            self._blocks.write(self._waiting, [self._buffer[: self._waiting].reshape(-1).view(np.uint8)])
+            self._waiting = 0
 
 
 class PackedWriter:

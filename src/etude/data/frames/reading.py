@@ -19,7 +19,7 @@ from etude.data.frames.row_places import row_places
 from etude.data.frames.shards import Shard
 from etude.data.frames.store import FrameStore, reading_lock
 from etude.data.frames.warming import PageWarmer
-from etude.data.pictures import _depth_decoder, _stored_depth_scale
+from etude.data.pictures import depth_decoder, stored_depth_scale
 from etude.data.table import FrameTable, Rows
 from etude.errors import DatasetError, StorageError
 
@@ -246,10 +246,10 @@ def _codec(shard: Shard, first: Shard) -> Codec:
 def _depth_maker(meta: Any, camera: str, unit: str) -> Callable[[torch.Tensor], torch.Tensor]:
     """From stored codes to depth, as LeRobot does it: of a video by its encoder's scale, of a picture by its unit."""
     if camera in meta.video_keys:
-        decode = _depth_decoder(meta, camera, unit)
+        decode = depth_decoder(meta, camera, unit)
         assert decode is not None
         return decode
-    scale = _stored_depth_scale(meta, camera, unit)
+    scale = stored_depth_scale(meta, camera, unit)
 
     def convert(codes: torch.Tensor) -> torch.Tensor:
         depth = codes.to(torch.float32)
