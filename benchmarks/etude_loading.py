@@ -16,8 +16,8 @@ AHEAD = 8  # more than the prefetcher has ready
 def open_training_session(flags: list[str]) -> Any:
     """The session of `etude train` with these flags, up to its first step."""
     from etude.config import resolve
+    from etude.data.heap import keep_freed_memory
     from etude.imitation.dataset import find_training_data
-    from etude.imitation.heap import keep_freed_memory
     from etude.imitation.precision import choose_precision
     from etude.imitation.processes import Processes
     from etude.imitation.session import open_session, training_frames

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from etude.data.heap import keep_freed_memory
 from etude.errors import CheckpointError, DatasetError, EtudeError, StorageError
 from etude.imitation.dataset import TrainingData, find_training_data
-from etude.imitation.heap import keep_freed_memory
 from etude.imitation.precision import choose_precision
 from etude.imitation.processes import Processes
 from etude.imitation.publishing import push_to_hub

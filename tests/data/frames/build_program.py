@@ -20,17 +20,8 @@ class Episodes:
     """As much of the episodes' metadata as a build asks for: importing LeRobot's own takes ten seconds."""
 
     def __init__(self, table: Any) -> None:
-        self._table = table
+        self.data = table
         self.column_names = table.column_names
-
-    def select_columns(self, names: list[str]) -> Episodes:
-        return Episodes(self._table.select(names))
-
-    def with_format(self, _: str) -> Episodes:
-        return self
-
-    def __getitem__(self, _: slice) -> Any:
-        return self._table
 
 
 def light_metadata(root: Path) -> Any:

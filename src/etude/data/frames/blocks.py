@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 from collections.abc import Sequence
 from typing import Any
 
 import xxhash
 
-__all__ = ["BLOCK_BYTES", "RawBlocks", "checksum", "start_writing_back", "write_at", "write_together"]
+__all__ = ["BLOCK_BYTES", "RawBlocks", "checksum", "write_at", "write_together"]
 
 BLOCK_BYTES = 2**20
 """Frames are written, and their checksums taken, in blocks of about this size: they are still in the cache."""
@@ -50,9 +49,7 @@ class RawBlocks:
 
     def finish(self) -> dict[str, Any]:
         """What the shard's JSON file must know: blocks as [first frame, frames, checksum]."""
-        count = self._next - self._start
-        start_writing_back(self._descriptor, self._start * self._stride, count * self._stride)
-        return {"frames": count, "blocks": self._blocks}
+        return {"frames": self._next - self._start, "blocks": self._blocks}
 
 
 def write_at(descriptor: int, data: Any, offset: int) -> int:
@@ -71,12 +68,3 @@ def write_together(descriptor: int, pieces: Sequence[Any], offset: int) -> int:
     if done < length:
         done += write_at(descriptor, b"".join(pieces)[done:], offset + done)
     return done
-
-
-def start_writing_back(descriptor: int, offset: int, length: int) -> None:
-    """Let the disk begin while the next frames are decoded, so that the sync at the end has little left to do."""
-    try:
-        call = ctypes.CDLL(None, use_errno=True).sync_file_range
-    except (AttributeError, OSError):  # only Linux has it, and only its speed is at stake
-        return
-    call(ctypes.c_int(descriptor), ctypes.c_int64(offset), ctypes.c_int64(length), ctypes.c_uint(2))

@@ -96,19 +96,21 @@ def build_stores(
         for camera, its in forms.items()
         if camera not in found
     ]
-    with _all_locked(wanted, progress), _told_errors(cache):
+    workers = workers or usable_cores()
+    # The processes start first: they import while this one looks at what is missing.
+    with _all_locked(wanted, progress), _told_errors(cache), WorkerPool(workers) as pool:
         builds = _missing(meta, fingerprint, wanted)
         if builds:
             _look_at_space(meta, builds, cache, max_bytes)
-            workers = workers or usable_cores()
             _make_light(meta, builds, workers)
             comparison = Comparison(video_backend)
             for build in builds:
                 build.comparison = comparison
             try:
-                _Builder(builds, Path(meta.root), max_bytes, progress).run(workers)
+                _Builder(builds, Path(meta.root), max_bytes, progress).run(pool)
             finally:
                 comparison.close()
+                pool.close()
                 for each in wanted:
                     remove_leftovers(each.folder)
     found = _find_all(meta, fingerprint, forms, cache, episodes)
@@ -220,22 +222,21 @@ class _Builder:
         self._total = sum(build.file.frames for build in builds)
         self._frames = self._finished = self._bytes = 0
 
-    def run(self, workers: int) -> None:
+    def run(self, pool: WorkerPool) -> None:
         """Build all of them.
 
         Raises:
             DatasetError, StorageError: see `build_stores`.
         """
         self._tell()
-        with WorkerPool(workers) as pool:
-            is_heavy = any(not build.light for build in self._builds)
-            for _ in range(max(0, workers - len(self._scans)) if is_heavy else 0):
-                pool.give(None, {"do": "prepare"})  # imports while the others look through the files
-            while self._finished < len(self._builds):
-                while pool.idle and (job := self._next_job()) is not None:
-                    pool.give(job, job.message)
-                for answer in pool.answers():
-                    self._take(answer)
+        is_heavy = any(not build.light for build in self._builds)
+        for _ in range(max(0, pool.idle - len(self._scans)) if is_heavy else 0):
+            pool.give(None, {"do": "prepare"})  # imports while the others look through the files
+        while self._finished < len(self._builds):
+            while pool.idle and (job := self._next_job()) is not None:
+                pool.give(job, job.message)
+            for answer in pool.answers():
+                self._take(answer)
 
     def _next_job(self) -> Job | None:
         if self._ready:

@@ -66,12 +66,12 @@ class Comparison:
             for number, frame in expected.items():
                 file.seek(int(offsets[number]))
                 data = file.read(int(offsets[number + 1] - offsets[number]))
-                wanted = fit(np.ascontiguousarray(frame.transpose(1, 2, 0)), form)
                 if isinstance(codec, Jpeg):
-                    equal = bytes(codec.encode(wanted)) == data
+                    equal = bytes(codec.encode(_at_size(frame, form))) == data
                 else:
                     codec.decode(data, found)
-                    equal = np.array_equal(found.transpose(1, 2, 0), wanted.reshape(*wanted.shape[:2], -1))
+                    wanted = frame if form.width is None else _at_size(frame, form).transpose(2, 0, 1)
+                    equal = np.array_equal(found, wanted)
                 if not equal:
                     raise OtherFramesError(
                         f"{shard.source}: frame {number} decoded in order is not the one that LeRobot decodes "
@@ -107,3 +107,9 @@ class Comparison:
                 continue
             found[number] = decoded[0].numpy()
         return found
+
+
+def _at_size(frame: npt.NDArray[Any], form: Form) -> npt.NDArray[Any]:
+    """The frame `(channels, height, width)` as `(height, width, channels)`, at the form's size."""
+    picture = fit(np.ascontiguousarray(frame.transpose(1, 2, 0)), form)
+    return picture.reshape(*picture.shape[:2], -1)

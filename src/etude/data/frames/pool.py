@@ -69,14 +69,19 @@ class WorkerPool:
             for _ in range(self._count):
                 self._start()
         except BaseException:
-            self.__exit__()
+            self.close()
             raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        for worker in self._workers:
+        self.close()
+
+    def close(self) -> None:
+        """End the processes; nothing happens the second time."""
+        workers, self._workers = self._workers, []
+        for worker in workers:
             worker.process.kill()
-        for worker in self._workers:
+        for worker in workers:
             worker.process.wait()
             for stream in (worker.process.stdin, worker.process.stdout, worker.process.stderr):
                 if stream is not None:
