@@ -10,7 +10,11 @@
     ├── DeviceError            8   a device that this machine does not have
     ├── TrainingError          9   the optimisation itself went wrong (NaN)
     ├── SimulationError       10   an environment that is unknown or cannot run here
-    └── TrackingError         11   a tracking server that was asked for and refused
+    ├── TrackingError         11   a tracking server that was asked for and refused
+    ├── PlatformError         12   a platform that cannot be reached, or that refuses
+    ├── SecretError           13   a secret that is missing, or may not be read
+    ├── JobError              14   a job that is not known, or is not in the state that was asked for
+    └── RegistryError         15   a model registry that refuses, or a model that may not be registered
 
 The command line prints `error: MESSAGE`, then the hint, and exits with the code. No traceback reaches a user.
 """
@@ -25,8 +29,12 @@ __all__ = [
     "DatasetError",
     "DeviceError",
     "EtudeError",
+    "JobError",
     "MissingExtraError",
+    "PlatformError",
+    "RegistryError",
     "RunFolderError",
+    "SecretError",
     "SimulationError",
     "StorageError",
     "TrackingError",
@@ -90,6 +98,22 @@ class SimulationError(EtudeError):
 
 class TrackingError(EtudeError):
     exit_code = 11
+
+
+class PlatformError(EtudeError):
+    exit_code = 12
+
+
+class SecretError(EtudeError):
+    exit_code = 13
+
+
+class JobError(EtudeError):
+    exit_code = 14
+
+
+class RegistryError(EtudeError):
+    exit_code = 15
 
 
 def nearest(given: str, allowed: Iterable[str], count: int = 3) -> list[str]:

@@ -1,0 +1,1 @@
+"""Running commands elsewhere: one seam, a folder for each platform."""
