@@ -8,8 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from etude.runs.metrics import MetricRecord, MetricsFile, read_metrics, truncate_after
+from etude.secrets.redaction import redact, redact_tree, split_credentials
 from etude.tracking.points import flatten, points_of
-from etude.tracking.redaction import redact, redact_tree, split_credentials
 from etude.tracking.spool import DeliveryQueue, MetricsQueue, Spool, repair_tail
 
 

@@ -22,7 +22,8 @@ from etude.runs.checkpoints import Checkpoint
 from etude.runs.folder import RunFolder
 from etude.runs.manifest import RunManifest
 from etude.runs.metrics import MetricRecord, truncate_after
-from etude.tracking import NullTracker, Tracker, TrackingSettings, open_tracking, redact_tree
+from etude.secrets import redact_tree
+from etude.tracking import NullTracker, Tracker, TrackingSettings, open_tracking
 
 __all__ = ["Display", "Result", "train"]
 

@@ -8,7 +8,6 @@ locks and hangs are not the trainer's.
 from etude.tracking.base import NullTracker, Tracker
 from etude.tracking.evaluations import log_evaluation
 from etude.tracking.opening import open_tracking
-from etude.tracking.redaction import redact, redact_tree
 from etude.tracking.settings import TrackingSettings, WandbSettings, ui_command
 from etude.tracking.syncing import SyncReport, sync
 
@@ -20,8 +19,6 @@ __all__ = [
     "WandbSettings",
     "log_evaluation",
     "open_tracking",
-    "redact",
-    "redact_tree",
     "sync",
     "ui_command",
 ]

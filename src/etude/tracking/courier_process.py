@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from etude.tracking.redaction import redact
+from etude.secrets.redaction import redact
 from etude.tracking.sender import make_sender
 from etude.tracking.spool import DeliveryQueue, MetricsQueue, Spool
 

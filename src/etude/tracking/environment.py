@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from etude.tracking.redaction import redact, split_credentials
+from etude.secrets.redaction import redact, split_credentials
 from etude.tracking.settings import TrackingSettings
 
 __all__ = ["courier_environment"]

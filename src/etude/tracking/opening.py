@@ -13,9 +13,9 @@ from typing import Any
 
 from etude.runs.folder import RunFolder
 from etude.runs.manifest import RunManifest
+from etude.secrets.redaction import redact, redact_tree, split_credentials
 from etude.tracking.base import Tracker
 from etude.tracking.points import flatten
-from etude.tracking.redaction import redact, redact_tree, split_credentials
 from etude.tracking.run_tracking import RunTracking
 from etude.tracking.settings import TrackingSettings
 from etude.tracking.spool import Spool

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from etude.runs.metrics import MetricRecord, MetricsFile
+from etude.secrets.redaction import redact
 from etude.tracking.base import Status, Tracker
 from etude.tracking.courier import Courier
 from etude.tracking.environment import courier_environment
-from etude.tracking.redaction import redact
 from etude.tracking.settings import TrackingSettings
 from etude.tracking.spool import Spool, repair_tail
 from etude.tracking.system import SystemSampler

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from etude.config.options import MlflowOptions, TrainOptions
 from etude.errors import TrackingError, nearest
-from etude.tracking.redaction import redact
+from etude.secrets.redaction import redact
 
 __all__ = ["TrackingSettings", "WandbSettings", "ui_command"]
 
