@@ -37,6 +37,10 @@ COMMANDS = {
     "report": Command("report", "write one HTML page about runs", "etude report outputs/train/NAME"),
     "track": Command("track", "send what a tracking server has missed", "etude track outputs/train/NAME"),
     "data": Command("data", "look at, check, convert and record demonstrations", "etude data check DIR"),
+    "submit": Command(
+        "submit", "run a command as a job, here or on a platform", "etude submit local train --dataset.root=DIR"
+    ),
+    "jobs": Command("jobs", "list, follow, cancel and download jobs", "etude jobs list"),
     "doctor": Command("doctor", "say what this machine has and what it lacks", "etude doctor"),
     "quickstart": Command("quickstart", "record, train, evaluate and report, in minutes", "etude quickstart"),
 }

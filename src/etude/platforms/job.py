@@ -47,11 +47,13 @@ class Input:
         name: as the command refers to it, `{input:NAME}`.
         reference: `azureml:NAME:VERSION`, `azureml:NAME@latest`, an address that the platform takes, or a folder.
         flag: where the user gave it, for messages.
+        kind: "data", or "model" when the reference names a registered model.
     """
 
     name: str
     reference: str
     flag: str = ""
+    kind: str = "data"
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,7 @@ class BundledCommand:
         inputs, outputs: their names.
         environment: variables that are no secrets.
         secrets: variable to reference.
+        module: what `python -m` runs with the command.
         after: commands that follow when the first has succeeded, `models register` for example.
     """
 
@@ -52,6 +53,7 @@ class BundledCommand:
     outputs: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict)
+    module: str = "etude.cli"
     after: tuple[tuple[str, ...], ...] = ()
 
     @classmethod
@@ -63,11 +65,14 @@ class BundledCommand:
         """
         file = folder / "job.json"
         try:
-            body = json.loads(file.read_text(encoding="utf-8"))
+            body: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
             if body.pop("format") != FORMAT:
                 raise PlatformError(f"{file} is of another version of etude", hint="submit the job again")
             body["after"] = tuple(tuple(command) for command in body["after"])
-            return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in body.items()})
+            fields: dict[str, Any] = {
+                name: tuple(value) if isinstance(value, list) else value for name, value in body.items()
+            }
+            return cls(**fields)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise PlatformError(f"{file} cannot be read: {error}", hint="submit the job again") from error
 

@@ -8,11 +8,12 @@ Runs before anything is installed, in whatever Python an image brings: the stand
 
 import re
 import sys
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
 
-def missing(requirements):  # type: ignore[no-untyped-def]
+def missing(requirements: str) -> Iterator[str]:
     """Lines of the list that do not hold here."""
     for line in requirements.splitlines():
         match = re.match(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)\s*(;.*)?\\?\s*$", line)
@@ -25,13 +26,13 @@ def missing(requirements):  # type: ignore[no-untyped-def]
             found = "none"
         # A build for a certain GPU is 2.11.0+cu128, where the list says 2.11.0.
         if found.partition("+")[0] != version.partition("+")[0]:
-            yield "{}: {} is wanted, {} is here".format(name, version, found)
+            yield f"{name}: {version} is wanted, {found} is here"
 
 
 if __name__ == "__main__":
     wrong = list(missing(Path(sys.argv[1]).read_text()))
     for line in wrong[:5]:
-        print(line, file=sys.stderr)
+        sys.stderr.write(f"{line}\n")
     if len(wrong) > 5:
-        print("and {} more".format(len(wrong) - 5), file=sys.stderr)
+        sys.stderr.write(f"and {len(wrong) - 5} more\n")
     sys.exit(1 if wrong else 0)

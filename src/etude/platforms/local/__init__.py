@@ -1,0 +1,1 @@
+"""Background jobs on this machine: the same bundle, the same life, no account."""
