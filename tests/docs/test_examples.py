@@ -35,7 +35,7 @@ def command_of(example: Example) -> tuple[str, ...]:
     first = example.words[0]
     if example.words[:2] == ("data", "cache"):
         return example.words[:3]
-    with_subcommands = first in ("data",)
+    with_subcommands = first in ("data", "secrets")
     if with_subcommands and not example.words[1].startswith("-"):
         return example.words[:2]
     if first == "evaluate" and any(word.startswith("--dataset.") for word in example.words):
@@ -82,7 +82,8 @@ def test_marked_blocks_run(block: Block, workshop: Path) -> None:
 
 def test_a_share_of_the_examples_runs() -> None:
     run = {example.words[0] for block in BLOCKS if block.is_run for example in block.examples}
-    tested_elsewhere = {"quickstart", "doctor", "track"}  # minutes, half a minute, needs MLflow
+    # They take minutes or half a minute, need MLflow, need a vault.
+    tested_elsewhere = {"quickstart", "doctor", "track", "secrets"}
     assert run == set(COMMANDS) - tested_elsewhere
 
 

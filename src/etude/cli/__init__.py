@@ -41,6 +41,8 @@ COMMANDS = {
         "submit", "run a command as a job, here or on a platform", "etude submit local train --dataset.root=DIR"
     ),
     "jobs": Command("jobs", "list, follow, cancel and download jobs", "etude jobs list"),
+    "secrets": Command("secrets", "keep tokens in a vault, and check them", "etude secrets set hf_token --vault VAULT"),
+    "models": Command("models", "register, list, show and download models", "etude models register NAME RUN"),
     "doctor": Command("doctor", "say what this machine has and what it lacks", "etude doctor"),
     "quickstart": Command("quickstart", "record, train, evaluate and report, in minutes", "etude quickstart"),
 }

@@ -103,7 +103,9 @@ def refused(attempt: Attempt, status: int, code: str, challenge: str = "") -> Se
     if status == 429 or status >= 500:
         busy = "is asked too often" if status == 429 else "has a failure"
         return SecretError(f"{attempt}: the vault {busy} ({status}), also after waiting", hint="try again in a minute")
-    return SecretError(f"{attempt}: the vault refuses this ({code or status})", hint="az keyvault show --name NAME")
+    return SecretError(
+        f"{attempt}: the vault refuses this ({code or status})", hint=f"az keyvault show --name {attempt.vault_name}"
+    )
 
 
 def _unknown_caller(attempt: Attempt, challenge: str) -> SecretError:
