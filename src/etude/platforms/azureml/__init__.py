@@ -1,0 +1,1 @@
+"""Azure Machine Learning: command jobs on managed and on attached Kubernetes compute."""

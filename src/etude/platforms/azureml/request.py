@@ -1,0 +1,137 @@
+"""A job as Azure ML is asked for it: a mapping, and the YAML that `az ml job create -f` takes. Pure."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+from etude.platforms.azureml.overrides import OVERRIDE, apply_override
+from etude.platforms.job import Input, Job
+from etude.platforms.seam import Request
+
+__all__ = ["DEFAULT_IMAGE", "SCHEMA", "SERVERLESS", "build_request", "is_address", "render"]
+
+SCHEMA = "https://azuremlschemas.azureedge.net/latest/commandJob.schema.json"
+
+# The documented image. Its Python 3.11 is too old for LeRobot, and its torch is not the one that is pinned: the
+# bootstrap makes a Python 3.12 beside it, with the pip that the image has. It costs the minutes of an installation;
+# `etude environment create` with an image that holds the requirements costs none.
+DEFAULT_IMAGE = "pytorch/pytorch:2.4.1-cuda12.4-cudnn9-runtime"
+
+SERVERLESS = "serverless"
+
+_ADDRESS = re.compile(r"^(azureml:|https?://|wasbs?://|abfss?://|adl://|mltable://)")
+_INPUT_TYPES = {"data": "uri_folder", "model": "custom_model"}
+# Mappings whose values are the user's: one that is wrong must stay to be seen.
+_AS_GIVEN = ("environment_variables", "tags")
+_IDENTITIES = {"managed_identity": "managed", "user": "user_identity", "amltoken": "aml_token"}
+
+
+def build_request(job: Job, default_compute: str | None) -> Request:
+    """The job as Azure ML is asked for it.
+
+    What cannot be is left in, as it was given: `check` tells about all of it at once.
+
+    Args:
+        default_compute: where it runs when it names no compute itself.
+
+    Raises:
+        UsageError: an override names no setting of a job.
+    """
+    command = ["bash bootstrap.sh"]
+    command += [f"--input {item.name}=${{{{inputs.{item.name}}}}}" for item in job.inputs]
+    command += [f"--output {name}=${{{{outputs.{name}}}}}" for name in job.outputs]
+    compute = job.resources.compute or default_compute
+    data: dict[str, Any] = {
+        "$schema": SCHEMA,
+        "type": "command",
+        "name": job.name,
+        "display_name": job.title or job.name,
+        "experiment_name": job.experiment,
+        "tags": _tags(job),
+        "compute": None if compute == SERVERLESS else (compute or "").removeprefix("azureml:") or None,
+        "code": os.path.abspath(job.bundle.folder),
+        "command": " ".join(command),
+        "environment": _environment(job),
+        "environment_variables": dict(job.environment),
+        "inputs": {item.name: _input(item) for item in job.inputs},
+        "outputs": {name: {"type": "uri_folder", "mode": "rw_mount"} for name in job.outputs},
+        "distribution": _distribution(job),
+        "resources": _resources(job),
+        "limits": {"timeout": job.resources.timeout_s},
+        "identity": _identity(job.settings),
+        "queue_settings": {"job_tier": job.settings.get("job_tier"), "priority": job.resources.priority},
+    }
+    data = _without_nothing(data)
+    for key, value in job.settings.items():
+        if key.startswith(OVERRIDE):
+            apply_override(data, key.removeprefix(OVERRIDE), value)
+    return Request(job.name, render(data), data)
+
+
+def render(data: Mapping[str, Any]) -> str:
+    """The mapping as YAML; the same text every time."""
+    return yaml.safe_dump(dict(data), sort_keys=False, allow_unicode=True, width=100_000)
+
+
+def is_address(reference: str) -> bool:
+    """Whether an input is somewhere already, and not a folder of this machine."""
+    return _ADDRESS.match(reference) is not None
+
+
+def _input(item: Input) -> dict[str, str]:
+    reference = item.reference
+    # A folder of this machine is uploaded when the job is sent; by its full path, as the YAML may be read elsewhere.
+    path = reference if is_address(reference) else os.path.abspath(os.path.expanduser(reference))
+    return {"type": _INPUT_TYPES.get(item.kind, item.kind), "mode": "ro_mount", "path": path}
+
+
+def _environment(job: Job) -> str | dict[str, str]:
+    reference = job.settings.get("environment", "")
+    if reference:
+        return reference if reference.startswith("azureml:") else f"azureml:{reference}"
+    if job.image and job.image.startswith("azureml:"):
+        return job.image
+    return {"image": job.image or DEFAULT_IMAGE}
+
+
+def _distribution(job: Job) -> dict[str, Any] | None:
+    """A process a GPU; Azure ML starts them all and tells each its rank and where the first one is."""
+    processes = job.resources.gpus or 1
+    if processes == 1 and job.resources.nodes == 1:
+        return None
+    return {"type": "pytorch", "process_count_per_instance": processes}
+
+
+def _resources(job: Job) -> dict[str, Any]:
+    wanted = job.resources
+    return {"instance_count": wanted.nodes, "instance_type": wanted.instance_type, "shm_size": wanted.shm_size}
+
+
+def _identity(settings: Mapping[str, str]) -> dict[str, str] | None:
+    """The managed identity of the compute, unless something else is asked for: secrets are read with it."""
+    kind = settings.get("identity", "managed").lower()
+    if kind == "none":
+        return None
+    identity = {"type": _IDENTITIES.get(kind, kind)}
+    if client := settings.get("identity_client_id"):
+        identity["client_id"] = client
+    return identity
+
+
+def _tags(job: Job) -> dict[str, str]:
+    return {**{key: str(value) for key, value in job.tags.items()}, "etude.bundle": job.bundle.digest[:16]}
+
+
+def _without_nothing(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Without keys that say nothing; a job without inputs has no `inputs`."""
+    kept: dict[str, Any] = {}
+    for key, value in data.items():
+        inner = _without_nothing(value) if isinstance(value, Mapping) and key not in _AS_GIVEN else value
+        if inner is not None and inner != {}:
+            kept[key] = inner
+    return kept
