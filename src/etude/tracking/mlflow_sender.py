@@ -7,11 +7,11 @@ unknown, the server is asked what it has; the stamp `etude.run_id` finds a run w
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from etude.config.mlflow_address import artifact_location
 from etude.errors import TrackingError
 from etude.runs.metrics import MetricRecord
 from etude.tracking.points import Point, points_of
@@ -128,7 +128,7 @@ class MlflowSender(Sender):
         experiment = self._client.get_experiment_by_name(name)
         if experiment is None:
             try:
-                return str(self._client.create_experiment(name, artifact_location=self._artifact_location(name)))
+                return str(self._client.create_experiment(name, artifact_location=artifact_location(self._uri, name)))
             except MlflowException as error:
                 if error.error_code != "RESOURCE_ALREADY_EXISTS":
                     raise
@@ -136,13 +136,6 @@ class MlflowSender(Sender):
         if experiment is None or experiment.lifecycle_stage == "deleted":
             raise TrackingError(f"the MLflow experiment {name!r} was deleted; restore it, or use --mlflow.experiment")
         return str(experiment.experiment_id)
-
-    def _artifact_location(self, experiment: str) -> str | None:
-        """Files go beside a local database; a server decides for itself."""
-        match = re.match(r"^sqlite:////(.*)$", self._uri)
-        if not match:
-            return None
-        return (Path("/" + match[1]).parent / "mlruns" / re.sub(r"[^\w.-]", "_", experiment)).as_uri()
 
     # what the server has
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from etude.config.mlflow_address import mlflow_uri
 from etude.config.options import MlflowOptions, TrainOptions
 from etude.errors import TrackingError, nearest
 from etude.secrets.redaction import redact
@@ -118,8 +119,7 @@ class TrackingSettings:
     @property
     def mlflow_uri(self) -> str:
         """The tracking server: the flag, else MLFLOW_TRACKING_URI, else `mlflow.db` in the current folder."""
-        given = self.mlflow.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI")
-        return _absolute(given) if given else f"sqlite:///{Path.cwd() / 'mlflow.db'}"
+        return mlflow_uri(self.mlflow.tracking_uri)
 
     @property
     def mlflow_experiment(self) -> str:
@@ -145,12 +145,6 @@ def ui_command(settings: TrackingSettings | None = None) -> str:
     if urlsplit(uri).scheme in ("http", "https"):
         return redact(uri)
     return f"mlflow ui --backend-store-uri {shlex.quote(redact(uri))}"
-
-
-def _absolute(uri: str) -> str:
-    """A relative SQLite file, pinned to the current folder, so that every process means the same file."""
-    match = re.match(r"^sqlite:///(?!/)(.+)$", uri)
-    return f"sqlite:///{Path(match[1]).absolute()}" if match else uri
 
 
 def _check_scheme(uri: str, source: str) -> None:
