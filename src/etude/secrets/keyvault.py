@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["KeyVault", "StoredSecret", "open_vault"]
 
+POLLING_S, WAIT_S = 1, 60  # a vault takes some seconds to remove a secret, or to bring it back
 JOB_VARIABLES = ("AZUREML_RUN_ID", "DEFAULT_IDENTITY_CLIENT_ID")
 # Where the clouds log in; another one is named by AZURE_AUTHORITY_HOST.
 AUTHORITIES = {
@@ -70,10 +71,15 @@ class KeyVault:
         return value
 
     def put(self, name: str, value: str) -> None:
-        """Add a version, which becomes the current one."""
+        """Add a version, which becomes the current one. A removed name is brought back with its old versions."""
         remember(value)  # before anything is sent: an answer might repeat it
+        errors = require("azure.core.exceptions", "azure")
         with self._attempt("write", name):
-            self._client.set_secret(name, value)
+            try:
+                self._client.set_secret(name, value)
+            except errors.ResourceExistsError:  # removed, and kept by the vault for some weeks
+                self._client.begin_recover_deleted_secret(name, _polling_interval=POLLING_S).wait(WAIT_S)
+                self._client.set_secret(name, value)
 
     def listing(self) -> list[StoredSecret]:
         """What the vault holds, by name."""
@@ -93,7 +99,7 @@ class KeyVault:
             MissingSecretError: there is no such secret; the message has the nearest names.
         """
         with self._attempt("remove", name):
-            self._client.begin_delete_secret(name)
+            self._client.begin_delete_secret(name, _polling_interval=POLLING_S).wait(WAIT_S)
 
     @contextlib.contextmanager
     def _attempt(self, action: str, name: str = "") -> Iterator[None]:

@@ -97,8 +97,7 @@ def refused(attempt: Attempt, status: int, code: str, challenge: str = "") -> Se
         return _forbidden(attempt, code)
     if status == 409:
         return SecretError(
-            f"{attempt}: a secret of this name was removed, and the vault still keeps it",
-            hint=f"az keyvault secret recover --vault-name {attempt.vault_name} --name {attempt.name}, then try again",
+            f"{attempt}: a secret of this name is being removed or brought back", hint="try again in a minute"
         )
     if status == 429 or status >= 500:
         busy = "is asked too often" if status == 429 else "has a failure"
