@@ -70,7 +70,7 @@ def no_answer(attempt: Attempt, reason: str) -> SecretError:
     if re.search(r"NameResolution|Name or service not known|getaddrinfo|nodename nor servname", reason):
         return SecretError(
             f"{attempt}: there is no vault at {attempt.host} (the host's name is unknown)",
-            hint="az keyvault list --query [].name, or check the network",
+            hint="az keyvault list --query '[].name' -o tsv, or check the network",
         )
     known = {
         "Tunnel connection failed|ProxyError": "the proxy does not let it through",
