@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -96,7 +96,7 @@ def _with_hashes(
     if manifest is None:
         return files, {}
     try:
-        body = json.loads(b"".join(platform.read_output(handle, output, MANIFEST, 0)))
+        body = json.loads(b"".join(_blocks(platform, handle, output, MANIFEST, 0, manifest.bytes)))
     except ValueError:  # being written just now
         return files, {}
     present = {file.path: file for file in files}
@@ -119,31 +119,45 @@ def _with_hashes(
 def _fetch(platform: Platform, handle: Handle, output: str, file: RemoteFile, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(target.name + PARTIAL)
-    for attempt in range(ATTEMPTS):
-        begin = partial.stat().st_size if partial.exists() else 0
-        if begin > file.bytes:
+    for _ in range(2):  # the second time from the start: the file has changed since, or the disk lost something
+        if partial.exists() and partial.stat().st_size > file.bytes:
             partial.unlink()
-            begin = 0
-        try:
-            with open(partial, "ab") as writing:
-                for block in platform.read_output(handle, output, file.path, begin) if begin < file.bytes else ():
-                    writing.write(block)
-                writing.flush()
-                os.fsync(writing.fileno())
-        except PlatformError:
-            if attempt == ATTEMPTS - 1:
-                raise
-            time.sleep(min(2.0**attempt, 10.0))
-            continue
+        with open(partial, "ab") as writing:
+            for block in _blocks(platform, handle, output, file.path, writing.tell(), file.bytes):
+                writing.write(block)
+            writing.flush()
+            os.fsync(writing.fileno())
         if _matches(partial, file):
             os.replace(partial, target)
             return
-        if partial.stat().st_size >= file.bytes:  # of a file that has changed since; from the start, then
-            partial.unlink()
+        partial.unlink()
     raise PlatformError(
         f"{file.path} of output {output!r} is not what the platform says it is (size or checksum)",
         hint="while the job runs its files change: call it again, or wait for its end",
     )
+
+
+def _blocks(
+    platform: Platform, handle: Handle, output: str, path: str, offset: int, total: int | None = None
+) -> Iterator[bytes]:
+    """A file from `offset` on; where the connection breaks it is taken up again at that byte.
+
+    Raises:
+        PlatformError: it broke several times without a byte in between.
+    """
+    in_vain = 0
+    while total is None or offset < total:
+        try:
+            for block in platform.read_output(handle, output, path, offset):
+                if block:
+                    offset, in_vain = offset + len(block), 0
+                    yield block
+            return
+        except PlatformError:
+            in_vain += 1
+            if in_vain == ATTEMPTS:
+                raise
+            time.sleep(min(2.0**in_vain / 2, 10.0) if in_vain > 1 else 0.0)
 
 
 def _is_here(target: Path, file: RemoteFile) -> bool:

@@ -10,7 +10,15 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, quote_plus
 
-__all__ = ["is_plain_secret", "looks_like_a_token", "redact", "redact_tree", "remember", "split_credentials"]
+__all__ = [
+    "VARIABLES",
+    "is_plain_secret",
+    "looks_like_a_token",
+    "redact",
+    "redact_tree",
+    "remember",
+    "split_credentials",
+]
 
 MASK = "***"
 VARIABLES = "ETUDE_SECRET_VARIABLES"

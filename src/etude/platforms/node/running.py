@@ -18,6 +18,7 @@ from etude.platforms.bundle.folder import BundledCommand
 from etude.platforms.node.mirror import Mirror, keeps_renames, restore, write_manifest
 from etude.platforms.node.placeholders import filled
 from etude.secrets import resolve_all
+from etude.secrets.redaction import VARIABLES
 
 __all__ = ["main"]
 
@@ -102,8 +103,9 @@ class _Node:
         return any((run / "checkpoints").glob("[0-9]*"))
 
     def _environment(self) -> dict[str, str]:
-        """Of the command: the only place where the values of secrets are."""
-        return {**os.environ, **self._command.environment, **resolve_all(self._command.secrets)}
+        """Of the command: the only place where the values of secrets are; it masks them in what it writes."""
+        names = {VARIABLES: ",".join(self._command.secrets)}
+        return {**os.environ, **self._command.environment, **names, **resolve_all(self._command.secrets)}
 
     def _call(self, arguments: Sequence[str], environment: Mapping[str, str]) -> int:
         if self._asked_to_stop:
