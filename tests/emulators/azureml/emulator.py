@@ -14,10 +14,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 from unittest import mock
 
 from tests.emulators.azureml.assets import Assets
+from tests.emulators.azureml.azure_cli import write_azure_cli
 from tests.emulators.azureml.azurite import Azurite, install_azurite
 from tests.emulators.azureml.blobs import Blobs
 from tests.emulators.azureml.certificates import make_certificates
@@ -41,6 +42,7 @@ __all__ = ["AzureMLEmulator"]
 LOGIN_HOST = "login.microsoftonline.com"
 MANAGEMENT_HOST = "management.azure.com"
 LOOPBACK = "127.0.0.1,localhost"
+Login = Literal["secret", "cli", "none"]
 
 
 class AzureMLEmulator:
@@ -130,6 +132,7 @@ class AzureMLEmulator:
         node = CloudServer(None, lambda host: self.identities.node, self.faults, self.requests)
         self._stack.callback(node.close)
         self._identity_endpoint = f"http://127.0.0.1:{node.port}/msi/token"
+        self._azure_cli = write_azure_cli(self.folder / "bin")
         self.proxy = ConnectProxy(lambda host: cloud.port if host in apps else None)
         self._stack.callback(self.proxy.close)
 
@@ -147,14 +150,20 @@ class AzureMLEmulator:
 
     # --- for the clients -----------------------------------------------------------------------------------------
 
-    def environment(self, principal: Principal | None = None) -> dict[str, str]:
-        """The variables of a client's process, that of `self.client` if no other is given."""
+    def environment(self, principal: Principal | None = None, *, login: Login = "secret") -> dict[str, str]:
+        """The variables of a client's process, that of `self.client` if no other is given.
+
+        `login`: with a client secret in the environment, with the Azure CLI (an `az` on `PATH`), or not at all.
+        """
         principal = principal or self.client
+        place = self.workspace
+        words = (self._identity_endpoint, self.identities.node_secret, principal.client_id)
         return {
             **self._network(),
-            "AZURE_TENANT_ID": self.workspace.tenant,
-            "AZURE_CLIENT_ID": principal.client_id,
-            "AZURE_CLIENT_SECRET": principal.secret,
+            "PATH": f"{self._azure_cli}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+            "ETUDE_AZ_LOGIN": " ".join((*words, place.tenant, place.subscription)) if login == "cli" else "",
+            **(self._login(principal) if login == "secret" else {}),
+            "AZURE_POD_IDENTITY_AUTHORITY_HOST": self._identity_endpoint.removesuffix("/msi/token"),
             "AZURE_SUBSCRIPTION_ID": self.workspace.subscription,
             "AZURE_RESOURCE_GROUP": self.workspace.group,
             "AZUREML_WORKSPACE_NAME": self.workspace.name,
@@ -163,9 +172,12 @@ class AzureMLEmulator:
         }
 
     @contextlib.contextmanager
-    def in_this_process(self, principal: Principal | None = None) -> Iterator[Self]:
+    def in_this_process(self, principal: Principal | None = None, *, login: Login = "secret") -> Iterator[Self]:
         """`environment()` for the clients of this process."""
-        with mock.patch.dict(os.environ, self.environment(principal)):
+        with mock.patch.dict(os.environ):
+            for name in self._login(self.client):
+                os.environ.pop(name, None)
+            os.environ.update(self.environment(principal, login=login))
             yield self
 
     def add_service_principal(self, *access: str) -> Principal:
@@ -270,6 +282,10 @@ class AzureMLEmulator:
         if self.mlflow and outcome != "Preempted":
             self.mlflow.close(job, outcome)
         return outcome
+
+    def _login(self, principal: Principal) -> dict[str, str]:
+        known = {"AZURE_CLIENT_ID": principal.client_id, "AZURE_CLIENT_SECRET": principal.secret}
+        return {"AZURE_TENANT_ID": self.workspace.tenant, **known}
 
     def _network(self) -> dict[str, str]:
         """What lets a process reach this cloud by its real names, and nothing else."""

@@ -102,7 +102,12 @@ class Identities:
         raise ServiceError(404, "NotFound", f"{request.path} is not emulated.")
 
     def node(self, request: Request) -> Response:
-        """The identity endpoint of a compute node, which holds no secret but the node's own."""
+        """The identity endpoint of a compute node, which holds no secret but the node's own.
+
+        A client elsewhere asks the metadata service of its machine: there is none with an identity.
+        """
+        if request.path.startswith("/metadata/"):
+            return _refuse(400, "invalid_request", "Identity not found")
         if request.headers.get("secret") != self.node_secret:
             return _refuse(401, "invalid_request", "The node's secret is missing.")
         client_id = request.query.get("clientid", "")

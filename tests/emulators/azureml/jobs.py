@@ -15,6 +15,10 @@ from tests.emulators.azureml.wire import Request, Response, ServiceError, answer
 __all__ = ["Jobs"]
 
 
+# How the run history calls the types of outputs that are models.
+MODEL_OUTPUTS = {"custom_model": "CustomModel", "mlflow_model": "MLFlowModel", "triton_model": "TritonModel"}
+
+
 class Jobs:
     """Answers below `{workspace}/jobs` and below the run history.
 
@@ -69,7 +73,8 @@ class Jobs:
         for asset_id in asset_ids:
             name, _, output = asset_id.rsplit("/", 1)[-1].partition("_output_data_")
             datastore, path = output_path(self.find(name), output.removesuffix(":1"))
-            found[asset_id] = {"uri": self._state.workspace.long_uri(datastore, f"{path}/"), "type": "UriFolder"}
+            where = self._state.workspace.long_uri(datastore, f"{path}/")
+            found[asset_id] = {"uri": where, "path": where, "type": "UriFolder"}
         return found
 
     def _listed(self, request: Request) -> list[Job]:
@@ -155,8 +160,9 @@ class Jobs:
         if job.started:  # before that the outputs do not exist
             for name in job.properties.get("outputs") or {}:
                 asset = f"azureml://locations/{self._state.workspace.region}/workspaces/{self._state.workspace.guid}"
+                asked = str((job.properties["outputs"][name] or {}).get("jobOutputType") or "uri_folder")
                 identifier = f"{asset}/data/{job.name}_output_data_{name}:1"
-                outputs[name] = {"assetId": identifier, "type": "uri_folder"}
+                outputs[name] = {"assetId": identifier, "type": MODEL_OUTPUTS.get(asked, asked)}
         return {
             "runId": job.name,
             "status": job.status,

@@ -14,7 +14,7 @@ from tests.emulators.azureml.wire import Request, Response, ServiceError, answer
 __all__ = ["Service"]
 
 AUDIENCES = ("https://management.azure.com", "https://ml.azure.com", "https://management.core.windows.net")
-PREFIXES = ("history/v1.0", "data/v1.0")
+PREFIXES = ("history/v1.0", "data/v1.0", "modelregistry/v1.0")
 
 
 class Service:

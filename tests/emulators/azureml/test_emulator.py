@@ -18,7 +18,7 @@ pytest.importorskip("azure.ai.ml")
 from azure.ai.ml import MLClient, load_job
 from azure.ai.ml.entities import Data, Environment, Model
 from azure.core.exceptions import ClientAuthenticationError, HttpResponseError, ResourceNotFoundError
-from azure.identity import EnvironmentCredential
+from azure.identity import DefaultAzureCredential, EnvironmentCredential
 from azure.keyvault.secrets import SecretClient
 from azure.storage.blob import BlobServiceClient
 
@@ -288,6 +288,17 @@ def test_secrets_by_a_login_and_by_a_managed_identity(
     assert azureml.log("secret-1") == "13\nFalse\n"
     assert azureml.requests.holding("hf_test_value") == []
     assert azureml.requests.holding("another", besides=("vault.azure.net",)) == []
+
+
+def test_a_login_of_the_azure_cli_or_none(azureml: AzureMLEmulator) -> None:
+    place = azureml.workspace
+    with azureml.in_this_process(login="cli"):
+        client = MLClient(DefaultAzureCredential(), place.subscription, place.group, place.name)
+        assert client.workspaces.get(place.name).name == place.name
+    with azureml.in_this_process(login="none"):
+        client = MLClient(DefaultAzureCredential(), place.subscription, place.group, place.name)
+        with pytest.raises(ClientAuthenticationError, match="az login"):
+            client.workspaces.get(place.name)
 
 
 def test_who_may_not(azureml: AzureMLEmulator, client: MLClient) -> None:
