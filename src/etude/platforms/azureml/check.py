@@ -33,6 +33,9 @@ MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
 SHM_SIZE = re.compile(r"0*[1-9][0-9]*[bkmg]", re.IGNORECASE)
 ASSET = re.compile(r"azureml:(?!/)(?P<name>[^:@/]+)(:(?P<version>[^:@/]+)|@(?P<label>[^:@/]+))?")
 PLACEHOLDER = re.compile(r"\{(input|output):([^{}]*)\}")
+# Storage keys and signatures inside longer texts, and what Weights & Biases hands out (a commit looks the same).
+STORAGE_SECRET = re.compile(r"(AccountKey|SharedAccessKey|SharedAccessSignature)=\S|(^|[?&;])sig=\S", re.IGNORECASE)
+WANDB_KEY = re.compile(r"[0-9a-f]{40}")
 VENDOR_PLACEHOLDER = re.compile(r"\$\{\{\s*(inputs|outputs)\.([^}\s]+)\s*\}\}")
 
 
@@ -183,24 +186,30 @@ def _plain_secrets(job: Job, data: Mapping[str, Any]) -> Iterable[Problem]:
     """Values that are secrets themselves; whoever may read the job could read them. They are not repeated."""
     for place in ("environment_variables", "tags", "properties"):
         for name, value in data.get(place, {}).items():
-            if isinstance(value, str) and is_plain_secret(str(name), value):
+            if isinstance(value, str) and _is_secret(str(name), value):
                 what = f"environment variable {name}" if place == "environment_variables" else f"{place} {name}"
                 yield _exposed(what, str(name))
     told = job.bundle.command
     for variable, value in told.environment.items():
-        if variable not in data.get("environment_variables", {}) and is_plain_secret(variable, value):
+        if variable not in data.get("environment_variables", {}) and _is_secret(variable, value):
             yield _exposed(f"environment variable {variable}", variable)
     for word in [*told.command, *(word for command in told.after for word in command)]:
         flag, separator, value = word.partition("=")
-        if separator and is_plain_secret(flag.lstrip("-"), value):
+        if separator and _is_secret(flag.lstrip("-"), value):
             yield _exposed(flag, flag.lstrip("-").rsplit(".", 1)[-1])
     for key, value in _config(job):
-        if is_plain_secret(key.rsplit(".", 1)[-1], value):
+        if _is_secret(key.rsplit(".", 1)[-1], value):
             yield _exposed(f"{key} of the config file", key.rsplit(".", 1)[-1])
     for name, value in data.get("inputs", {}).items():
         text = value.get("path", "") if isinstance(value, Mapping) else str(value)
-        if is_plain_secret(name, text) and (not isinstance(value, Mapping) or "://" in text):
+        if _is_secret(name, text) and (not isinstance(value, Mapping) or "://" in text):
             yield _exposed(f"input {name}", name)
+
+
+def _is_secret(name: str, value: str) -> bool:
+    if STORAGE_SECRET.search(value) or is_plain_secret(name, value):
+        return True
+    return WANDB_KEY.fullmatch(value) is not None and re.search(r"wandb|key", name, re.IGNORECASE) is not None
 
 
 def _config(job: Job) -> Iterable[tuple[str, str]]:

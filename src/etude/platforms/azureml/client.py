@@ -89,6 +89,7 @@ class Client:
         with tempfile.TemporaryDirectory(prefix="etude-job-") as folder, self._sending(action):
             file = Path(folder) / "job.yaml"
             file.write_text(text, encoding="utf-8")
+            _quiet()
             job = require("azure.ai.ml", "azure").load_job(file)
             self._ml.jobs.create_or_update(job)
 

@@ -13,7 +13,7 @@ from etude.platforms.azureml.azure_cli import read_azure_cli
 from etude.platforms.azureml.terraform import read_terraform
 from etude.platforms.problems import Problem
 
-__all__ = ["SETTINGS", "Context", "Found", "Setting", "resolve_context"]
+__all__ = ["Context", "Found", "resolve_context"]
 
 
 @dataclass(frozen=True)
@@ -138,6 +138,10 @@ class Context:
         """The value of a setting by its name."""
         found: Found | None = getattr(self, name)
         return found
+
+    def rows(self) -> list[tuple[str, Found | None]]:
+        """What each setting is called, and what it is: for `etude doctor`."""
+        return [(setting.title, self.get(setting.name)) for setting in SETTINGS]
 
     def missing(self, *, compute: bool = True) -> list[Problem]:
         """What is not known, each naming all ways to give it.

@@ -42,6 +42,20 @@ class AzureML:
         self.context, self._online = context, online
         self._places: dict[str, _Place] = {}
 
+    @property
+    def client(self) -> Client:
+        """The workspace of the context.
+
+        Raises:
+            RefusedJobError: it is not known which.
+        """
+        return self._place().client
+
+    @property
+    def storage(self) -> Storage:
+        """The containers of that workspace."""
+        return self._place().storage
+
     def check(self, job: Job) -> list[Problem]:
         """See `Platform.check`."""
         request = self.plan(job)
