@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,11 @@ from etude.platforms.bundle.folder import Bundle, BundledCommand
 from etude.platforms.job import Input, Job, Resources
 
 MakeJob = Callable[..., Job]
+
+
+def overrides(items: Iterable[str]) -> dict[str, str]:
+    """What `--set ITEM` becomes, as settings of a job."""
+    return {f"set.{number}": item for number, item in enumerate(items)}
 
 
 @pytest.fixture

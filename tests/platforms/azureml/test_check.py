@@ -10,11 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from etude.platforms.azureml.check import SHM_SIZE, problems_of
-from etude.platforms.azureml.overrides import parse_overrides
 from etude.platforms.azureml.request import build_request
 from etude.platforms.job import Input, Job
 from etude.platforms.problems import Problem
-from tests.platforms.azureml.conftest import MakeJob
+from tests.platforms.azureml.conftest import MakeJob, overrides
 
 
 def problems(job: Job) -> list[Problem]:
@@ -26,7 +25,7 @@ def test_a_good_job_has_none(make_job: MakeJob) -> None:
         resources={"gpus": 4, "nodes": 2, "shm_size": "64g", "timeout_s": 60, "priority": "high"},
         environment={"WANDB_PROJECT": "robots", "PYTHONPATH": "/opt", "COMMIT": "0123456789" * 4},
         secrets={"HF_TOKEN": "keyvault://robots-vault/hf-token"},
-        settings={"identity": "managed", **parse_overrides(["limits.timeout=30"])},
+        settings={"identity": "managed", **overrides(["limits.timeout=30"])},
         register="act-pusht",
     )
     assert problems(make_job()) == []
@@ -72,9 +71,9 @@ BAD: list[tuple[dict[str, Any], str, str]] = [
     ({"secrets": {"HF_TOKEN": "keyvualt://a/b"}}, "secret HF_TOKEN", ""),
     ({"command": ("train", "--x={input:dataset}", "--output_dir={output:chekpoint}")}, "'chekpoint'", "checkpoint"),
     ({"command": ("train", "--output_dir={output:checkpoint}")}, "input 'dataset' is not used", ""),
-    ({"settings": parse_overrides(["inputs.extra.path=azureml:a:1"])}, "input 'extra' is not used", ""),
-    ({"settings": parse_overrides(["resources.docker_args=--ipc=host"])}, "docker_args", "--shm-size"),
-    ({"settings": parse_overrides(["limits.timeout=-5"])}, "got -5", ""),
+    ({"settings": overrides(["inputs.extra.path=azureml:a:1"])}, "input 'extra' is not used", ""),
+    ({"settings": overrides(["resources.docker_args=--ipc=host"])}, "docker_args", "--shm-size"),
+    ({"settings": overrides(["limits.timeout=-5"])}, "got -5", ""),
 ]
 
 
@@ -115,6 +114,7 @@ def test_a_folder_of_this_machine_is_an_input(make_job: MakeJob, tmp_path: Path)
     assert problems(make_job(inputs=(Input("dataset", str(tmp_path / "data")),))) == []
 
 
+@settings(deadline=None)
 @given(st.text(max_size=8))
 def test_sizes_of_shared_memory(text: str) -> None:
     if SHM_SIZE.fullmatch(text):
@@ -122,7 +122,7 @@ def test_sizes_of_shared_memory(text: str) -> None:
         assert text[-1].lower() in "bkmg"
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.text(), st.text(), st.integers(), st.integers(), st.text(), st.dictionaries(st.text(), st.text(), max_size=2))
 def test_whatever_is_given_gets_problems_and_no_traceback(
     make_job: MakeJob, name: str, reference: str, nodes: int, timeout: int, shm: str, variables: dict[str, str]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from etude.errors import UsageError
@@ -69,6 +69,7 @@ def test_nothing_is_known(tmp_path: Path) -> None:
     assert len(context.missing(compute=False)) == 3
 
 
+@settings(deadline=None, max_examples=40)
 @given(st.dictionaries(st.sampled_from(NAMES), st.sets(st.sampled_from(["flag", "environment", "terraform", "cli"]))))
 def test_the_first_source_that_has_a_value_wins(
     tmp_path_factory: pytest.TempPathFactory, given_by: dict[str, set[str]]

@@ -16,11 +16,10 @@ pytest.importorskip("azure.ai.ml")
 from azure.ai.ml import load_job
 
 from etude.platforms.azureml.check import problems_of
-from etude.platforms.azureml.overrides import parse_overrides
 from etude.platforms.azureml.request import build_request
 from etude.platforms.job import Input
 from etude.platforms.seam import Request
-from tests.platforms.azureml.conftest import MakeJob
+from tests.platforms.azureml.conftest import MakeJob, overrides
 
 
 def load(request: Request, folder: Path) -> Any:
@@ -109,10 +108,10 @@ def test_whatever_has_no_problem_is_read(
 
 @settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(OVERRIDES)
-def test_overrides_are_read_too(make_job: MakeJob, tmp_path: Path, overrides: list[str]) -> None:
-    request = build_request(make_job(settings=parse_overrides(overrides)), None)
+def test_overrides_are_read_too(make_job: MakeJob, tmp_path: Path, items: list[str]) -> None:
+    request = build_request(make_job(settings=overrides(items)), None)
     loaded = load(request, tmp_path)
-    assert loaded.compute == ("other" if "compute=other" in overrides else "gpu-cluster")
+    assert loaded.compute == ("other" if "compute=other" in items else "gpu-cluster")
 
 
 def test_the_text_alone_is_enough(make_job: MakeJob, tmp_path: Path) -> None:

@@ -9,11 +9,10 @@ from typing import Any
 import pytest
 import yaml
 
-from etude.errors import UsageError
-from etude.platforms.azureml.overrides import parse_overrides
-from etude.platforms.azureml.request import DEFAULT_IMAGE, build_request
+from etude.platforms.azureml.request import DEFAULT_IMAGE, build_request, draft_request
 from etude.platforms.job import Input
-from tests.platforms.azureml.conftest import MakeJob
+from etude.platforms.problems import RefusedJobError
+from tests.platforms.azureml.conftest import MakeJob, overrides
 
 
 def test_a_job_as_it_is_sent(make_job: MakeJob, tmp_path: Path) -> None:
@@ -105,8 +104,8 @@ def test_a_folder_is_named_by_its_full_path(make_job: MakeJob) -> None:
     assert data["inputs"]["dataset"]["path"] == os.path.abspath("data/pusht")
 
 
-def test_overrides(make_job: MakeJob) -> None:
-    settings = parse_overrides(
+def test_overrides_change_the_request(make_job: MakeJob) -> None:
+    settings = overrides(
         [
             "inputs.dataset.path=azureml:aloha@latest",
             "compute=azureml:other",
@@ -124,7 +123,7 @@ def test_overrides(make_job: MakeJob) -> None:
     assert data["environment_variables"] == {"HF_HOME": "/tmp/a=b"}
     assert data["tags"]["team.name"] == "arms"
     assert data["resources"]["properties"] == {"a": 1}
-    short = build_request(make_job(settings=parse_overrides(["inputs.dataset=azureml:x:1"])), None).data
+    short = build_request(make_job(settings=overrides(["inputs.dataset=azureml:x:1"])), None).data
     assert short["inputs"]["dataset"]["path"] == "azureml:x:1"
 
 
@@ -139,13 +138,16 @@ def test_overrides(make_job: MakeJob) -> None:
         ("command=rm", "command cannot be set", "follows"),
     ],
 )
-def test_overrides_that_are_refused(item: str, said: str, hint: str) -> None:
-    with pytest.raises(UsageError, match=said) as caught:
-        parse_overrides([item])
-    assert hint in (caught.value.hint or "")
+def test_overrides_that_are_refused(make_job: MakeJob, item: str, said: str, hint: str) -> None:
+    _, (problem,) = draft_request(make_job(settings=overrides([item])), None)
+    assert said in problem.message
+    assert hint in problem.fix
 
 
-@pytest.mark.parametrize("item", ["limits.timeout=soon", "compute.name.x=3"])
-def test_overrides_that_do_not_fit(make_job: MakeJob, item: str) -> None:
-    with pytest.raises(UsageError):
-        build_request(make_job(settings=parse_overrides([item])), None)
+def test_all_overrides_are_told_of_at_once(make_job: MakeJob) -> None:
+    settings = overrides(["limits.timeout=soon", "compute.name.x=3", "limits.timeout=60"])
+    request, problems = draft_request(make_job(settings=settings), None)
+    assert len(problems) == 2
+    assert request.data["limits"] == {"timeout": 60}
+    with pytest.raises(RefusedJobError, match="whole number"):
+        build_request(make_job(settings=settings), None)

@@ -11,16 +11,20 @@ import yaml
 
 from etude.config.nested import dotted, leaves
 from etude.errors import SecretError, nearest
+from etude.platforms.azureml.overrides import OVERRIDE
 from etude.platforms.azureml.request import SERVERLESS, is_address
 from etude.platforms.job import Job
+from etude.platforms.node.placeholders import names_in
 from etude.platforms.problems import Problem
 from etude.secrets.redaction import is_plain_secret
 from etude.secrets.reference import SecretReference
 
 __all__ = ["problems_of"]
 
+# Of a job on Azure ML, and of the place where it goes (`opening`).
 SETTINGS = ("environment", "identity", "identity_client_id", "job_tier")
-IDENTITIES = ("managed", "managed_identity", "user_identity", "aml_token", "none")
+PLACE_SETTINGS = ("subscription_id", "resource_group", "workspace", "compute", "terraform_dir", "keyvault", "offline")
+IDENTITIES = ("managed", "managed_identity", "user", "user_identity", "aml_token", "none")
 TIERS = ("spot", "basic", "standard", "premium", "null")
 PRIORITIES = ("low", "medium", "high")
 INPUT_KINDS = ("data", "model")
@@ -32,7 +36,6 @@ VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
 SHM_SIZE = re.compile(r"0*[1-9][0-9]*[bkmg]", re.IGNORECASE)
 ASSET = re.compile(r"azureml:(?!/)(?P<name>[^:@/]+)(:(?P<version>[^:@/]+)|@(?P<label>[^:@/]+))?")
-PLACEHOLDER = re.compile(r"\{(input|output):([^{}]*)\}")
 # Storage keys and signatures inside longer texts, and what Weights & Biases hands out (a commit looks the same).
 STORAGE_SECRET = re.compile(r"(AccountKey|SharedAccessKey|SharedAccessSignature)=\S|(^|[?&;])sig=\S", re.IGNORECASE)
 WANDB_KEY = re.compile(r"[0-9a-f]{40}")
@@ -115,7 +118,7 @@ def _compute(job: Job, data: Mapping[str, Any]) -> Iterable[Problem]:
 
 def _settings(job: Job, data: Mapping[str, Any]) -> Iterable[Problem]:
     for name in job.settings:
-        if name not in SETTINGS and not name.startswith("set."):
+        if name not in (*SETTINGS, *PLACE_SETTINGS) and not name.startswith(OVERRIDE):
             close = nearest(name, SETTINGS)
             fix = f"did you mean {close[0]}?" if close else f"there are {', '.join(SETTINGS)}"
             yield Problem(f"Azure ML has no setting {name!r}", fix)
@@ -252,10 +255,10 @@ def _secrets(job: Job) -> Iterable[Problem]:
 def _references(job: Job, data: Mapping[str, Any]) -> Iterable[Problem]:
     """Inputs and outputs that are referred to and not there, and those that are there and not referred to."""
     told = job.bundle.command
-    words = " ".join([*told.command, *told.resume, *(word for command in told.after for word in command)])
-    used: dict[str, set[str]] = {"input": set(), "output": {told.run_output} if told.run_output else set()}
-    for kind, name in PLACEHOLDER.findall(words):
-        used[kind].add(name)
+    words = [*told.command, *told.resume, *(word for command in told.after for word in command)]
+    used = {"input": set(names_in(words, "input")), "output": set(names_in(words, "output"))}
+    if told.run_output:
+        used["output"].add(told.run_output)
     carried: dict[str, set[str]] = {"input": set(), "output": set()}
     for kinds, name in VENDOR_PLACEHOLDER.findall(str(data.get("command", ""))):
         carried[kinds[:-1]].add(name)

@@ -24,10 +24,11 @@ from etude.platforms.azureml.refusals import ServiceError, no_answer, no_login, 
 __all__ = ["Blobs", "Client"]
 
 API_VERSION = "2024-10-01"
+# Where each cloud is managed, and whom tokens for the workspace's own services are for.
 CLOUDS = {
-    "AzureCloud": "https://management.azure.com",
-    "AzureUSGovernment": "https://management.usgovcloudapi.net",
-    "AzureChinaCloud": "https://management.chinacloudapi.cn",
+    "AzureCloud": ("https://management.azure.com", "https://ml.azure.com"),
+    "AzureUSGovernment": ("https://management.usgovcloudapi.net", "https://ml.azure.us"),
+    "AzureChinaCloud": ("https://management.chinacloudapi.cn", "https://ml.azure.cn"),
 }
 ATTEMPTS = 6
 LONGEST_PAUSE_S = 60.0
@@ -50,8 +51,9 @@ class Client:
             f"/subscriptions/{quote(subscription)}/resourceGroups/{quote(resource_group)}"
             f"/providers/Microsoft.MachineLearningServices/workspaces/{quote(workspace)}"
         )
+        self._pipelines: dict[str, Any] = {}
         cloud = os.environ.get("AZUREML_CURRENT_CLOUD", "AzureCloud")
-        self._base = CLOUDS.get(cloud, CLOUDS["AzureCloud"])
+        self._base, self._audience = CLOUDS.get(cloud, CLOUDS["AzureCloud"])
 
     def get(self, path: str, action: str, **query: str) -> dict[str, Any]:
         """An object below the workspace; `path` is empty for the workspace itself."""
@@ -125,13 +127,16 @@ class Client:
     def _credential(self) -> Any:
         return _login()
 
-    @functools.cached_property
-    def _pipeline(self) -> Any:
-        core = require("azure.core", "azure")
-        policies = require("azure.core.pipeline.policies", "azure")
-        login = policies.BearerTokenCredentialPolicy(self._credential, f"{self._base}/.default")
-        agent = policies.UserAgentPolicy("etude")
-        return core.PipelineClient(self._base, policies=[agent, login])
+    def _pipeline(self, url: str) -> Any:
+        """Sends a request with a token that is meant for the host of `url`."""
+        audience = self._base if url.startswith(f"{self._base}/") else self._audience
+        if audience not in self._pipelines:
+            core = require("azure.core", "azure")
+            policies = require("azure.core.pipeline.policies", "azure")
+            login = policies.BearerTokenCredentialPolicy(self._credential, f"{audience}/.default")
+            agent = policies.UserAgentPolicy("etude")
+            self._pipelines[audience] = core.PipelineClient(audience, policies=[agent, login])
+        return self._pipelines[audience]
 
     @functools.cached_property
     def _ml(self) -> Any:
@@ -151,7 +156,7 @@ class Client:
                 time.sleep(_pause(attempt, last.headers if last is not None else {}))
             request = rest.HttpRequest(method, url, params=parameters, json=body)
             try:
-                last = self._pipeline.send_request(request)
+                last = self._pipeline(url).send_request(request)
                 if last.status_code not in REPEATED:
                     return self._read(last, action)
             except errors.ClientAuthenticationError as error:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from etude.errors import UsageError, nearest
+from etude.platforms.problems import Problem
 
-__all__ = ["OVERRIDE", "apply_override", "parse_overrides"]
+__all__ = ["OVERRIDE", "apply_overrides"]
 
 OVERRIDE = "set."
-"""Settings of a job that begin so are overrides: `set.limits.timeout` for `--set limits.timeout=...`."""
+"""Settings of a job that begin so are overrides, in their order: `set.0` to `limits.timeout=3600`."""
 
 KEYS = (
     "compute",
@@ -47,24 +48,22 @@ NUMBERS = {
 }
 
 
-def parse_overrides(items: Sequence[str]) -> dict[str, str]:
-    """`KEY=VALUE` items as settings of a job; a later one wins.
-
-    Raises:
-        UsageError: an item is written in another way, or names no setting that may be changed.
-    """
-    settings: dict[str, str] = {}
-    for item in items:
-        key, separator, value = item.partition("=")
-        key = key.strip()
-        if not separator or not key:
-            raise UsageError(f"--set {item!r} is not KEY=VALUE", hint="--set limits.timeout=3600")
-        _path(key)
-        settings[f"{OVERRIDE}{key}"] = value
-    return settings
+def apply_overrides(data: dict[str, Any], settings: Mapping[str, str]) -> list[Problem]:
+    """Change `data` as the overrides among `settings` say; returns what is wrong with those that cannot be."""
+    problems = []
+    chosen = sorted((name for name in settings if name.startswith(OVERRIDE)), key=lambda name: (len(name), name))
+    for name in chosen:
+        try:
+            key, separator, value = settings[name].partition("=")
+            if not separator or not key.strip():
+                raise UsageError(f"--set {settings[name]!r} is not KEY=VALUE", hint="--set limits.timeout=3600")
+            _apply(data, key.strip(), value)
+        except UsageError as error:
+            problems.append(Problem(error.message, error.hint or ""))
+    return problems
 
 
-def apply_override(data: dict[str, Any], key: str, value: str) -> None:
+def _apply(data: dict[str, Any], key: str, value: str) -> None:
     """Change `data` at a dotted path.
 
     Raises:

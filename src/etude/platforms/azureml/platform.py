@@ -16,7 +16,7 @@ from etude.platforms.azureml.latest import resolve_latest
 from etude.platforms.azureml.logs import log_files, read_log
 from etude.platforms.azureml.outputs import find_output, output_files, read_output
 from etude.platforms.azureml.refusals import ServiceError
-from etude.platforms.azureml.request import build_request, render
+from etude.platforms.azureml.request import build_request, draft_request, render
 from etude.platforms.azureml.storage import Storage
 from etude.platforms.azureml.told import ToldJob, status_of
 from etude.platforms.handles import Handle
@@ -56,19 +56,27 @@ class AzureML:
         """The containers of that workspace."""
         return self._place().storage
 
+    @property
+    def place(self) -> Mapping[str, str]:
+        """See `Platform.place`."""
+        known = {name: getattr(self.context, name) for name in ("subscription", "resource_group", "workspace")}
+        return {name: found.value for name, found in known.items() if found is not None}
+
     def check(self, job: Job) -> list[Problem]:
         """See `Platform.check`."""
-        request = self.plan(job)
-        found = problems_of(job, request.data)
-        # Its compute is missed by the check of the job; a job may name its own.
+        request, problems = draft_request(job, self._compute)
+        problems += problems_of(job, request.data)
+        if not self._online:
+            return problems
+        # A compute that is missing is among the job's own problems: a job may name one itself.
         missing = self.context.missing(compute=False)
-        if self._online and not missing:
-            found += missing_in_workspace(self._place().client, job, request.data)
-        return found + missing
+        if not missing:
+            problems += missing_in_workspace(self.client, job, request.data)
+        return problems + missing
 
     def plan(self, job: Job) -> Request:
         """See `Platform.plan`: what `az ml job create -f` takes."""
-        return build_request(job, self.context.compute.value if self.context.compute else None)
+        return build_request(job, self._compute)
 
     def submit(self, job: Job, request: Request) -> Handle:
         """See `Platform.submit`. `@latest` becomes the version that it is now, and a tag records it."""
@@ -147,6 +155,10 @@ class AzureML:
                 if len(found) == limit:
                     break
         return found
+
+    @property
+    def _compute(self) -> str | None:
+        return self.context.compute.value if self.context.compute else None
 
     def _at(self, handle: Handle, place: _Place) -> Handle:
         return dataclasses.replace(handle, place=place.client.workspace)

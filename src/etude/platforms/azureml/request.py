@@ -9,11 +9,12 @@ from typing import Any
 
 import yaml
 
-from etude.platforms.azureml.overrides import OVERRIDE, apply_override
+from etude.platforms.azureml.overrides import apply_overrides
 from etude.platforms.job import Input, Job
+from etude.platforms.problems import Problem, RefusedJobError
 from etude.platforms.seam import Request
 
-__all__ = ["DEFAULT_IMAGE", "SCHEMA", "SERVERLESS", "build_request", "is_address", "render"]
+__all__ = ["DEFAULT_IMAGE", "SCHEMA", "SERVERLESS", "build_request", "draft_request", "is_address", "render"]
 
 SCHEMA = "https://azuremlschemas.azureedge.net/latest/commandJob.schema.json"
 
@@ -34,14 +35,20 @@ _IDENTITIES = {"managed_identity": "managed", "user": "user_identity", "amltoken
 def build_request(job: Job, default_compute: str | None) -> Request:
     """The job as Azure ML is asked for it.
 
-    What cannot be is left in, as it was given: `check` tells about all of it at once.
-
     Args:
         default_compute: where it runs when it names no compute itself.
 
     Raises:
-        UsageError: an override names no setting of a job.
+        RefusedJobError: an override cannot be applied.
     """
+    request, problems = draft_request(job, default_compute)
+    if problems:
+        raise RefusedJobError(problems)
+    return request
+
+
+def draft_request(job: Job, default_compute: str | None) -> tuple[Request, list[Problem]]:
+    """The same, with what is wrong with overrides. Other things that cannot be are left in, as they were given."""
     command = ["bash bootstrap.sh"]
     command += [f"--input {item.name}=${{{{inputs.{item.name}}}}}" for item in job.inputs]
     command += [f"--output {name}=${{{{outputs.{name}}}}}" for name in job.outputs]
@@ -67,10 +74,8 @@ def build_request(job: Job, default_compute: str | None) -> Request:
         "queue_settings": {"job_tier": job.settings.get("job_tier"), "priority": job.resources.priority},
     }
     data = _without_nothing(data)
-    for key, value in job.settings.items():
-        if key.startswith(OVERRIDE):
-            apply_override(data, key.removeprefix(OVERRIDE), value)
-    return Request(job.name, render(data), data)
+    problems = apply_overrides(data, job.settings)
+    return Request(job.name, render(data), data), problems
 
 
 def render(data: Mapping[str, Any]) -> str:
