@@ -35,7 +35,7 @@ def command_of(example: Example) -> tuple[str, ...]:
     first = example.words[0]
     if example.words[:2] == ("data", "cache"):
         return example.words[:3]
-    with_subcommands = first in ("data", "secrets")
+    with_subcommands = first in ("data", "secrets", "models")
     if with_subcommands and not example.words[1].startswith("-"):
         return example.words[:2]
     if first == "evaluate" and any(word.startswith("--dataset.") for word in example.words):

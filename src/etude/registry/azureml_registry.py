@@ -10,7 +10,7 @@ import contextlib
 import logging
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC
 from pathlib import Path
 from typing import Any
@@ -52,11 +52,22 @@ class AzureMlRegistry:
         # The client's notices ("class X is experimental", progress of uploads) would stand among our own lines.
         logging.getLogger("azure").setLevel(logging.ERROR)
         self.title = f"the Azure ML workspace {workspace}"
-        self._credential = credential or DefaultAzureCredential(exclude_interactive_browser_credential=True)
+        self._credential = credential or DefaultAzureCredential(
+            exclude_interactive_browser_credential=True,
+            # A job's identity is named there; the library itself does not look.
+            managed_identity_client_id=os.environ.get("DEFAULT_IDENTITY_CLIENT_ID")
+            or os.environ.get("AZURE_CLIENT_ID"),
+        )
         self._client = MLClient(
             self._credential, subscription, resource_group, workspace, show_progress=False, enable_telemetry=False
         )
         self._containers: dict[str, Any] = {}
+
+    @classmethod
+    def of_this_job(cls, environ: Mapping[str, str]) -> AzureMlRegistry | None:
+        """The workspace that the process runs in as a job, with the job's identity; None outside of one."""
+        place = [environ.get(f"AZUREML_ARM_{name}", "") for name in ("SUBSCRIPTION", "RESOURCEGROUP", "WORKSPACE_NAME")]
+        return cls(*place) if all(place) else None
 
     def names(self) -> list[str]:
         """Every model, sorted."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -296,8 +297,10 @@ def _told(error: Exception, title: str) -> RegistryError:
     text = redact(str(error).strip())
     first = (text.splitlines() or [type(error).__name__])[0]
     code = getattr(error, "error_code", "")
-    if code == "UNAUTHENTICATED" or "401" in first[:120]:
+    if code == "UNAUTHENTICATED" or re.search(r"\b401\b", first):
         return RegistryError(f"{title} wants a login", hint="set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD")
+    if code == "PERMISSION_DENIED" or re.search(r"\b403\b", first):
+        return RegistryError(f"{title} does not permit this: {first[:200]}")
     if any(sign in text for sign in ("Max retries exceeded", "Connection refused", "timed out", "ConnectionError")):
         return RegistryError(
             f"{title} does not answer", hint="is it running? another address: --mlflow.tracking_uri=http://host:5000"

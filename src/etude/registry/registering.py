@@ -83,12 +83,12 @@ def register(
     """
     check_name(name)
     _check_tags(tags or {})
+    versions = registry.versions(name)  # first: a registry that is not there is known before minutes of loading
     _insist_on_a_policy(candidate, loads)
     traced = trace(candidate, evaluation)
-    if not force_new:
-        before = [item for item in registry.versions(name) if item.digest == traced.lineage.digest]
-        if before:
-            return Registered(before[0], before[0].lineage or traced.lineage, candidate, True, loads is not None)
+    same = next((item for item in versions if item.digest == traced.lineage.digest), None)
+    if same is not None and not force_new:
+        return Registered(same, same.lineage or traced.lineage, candidate, True, loads is not None)
     with staged(candidate, traced, name, with_documents=source is None) as (folder, lineage):
         facts = Facts.of(lineage, tags or {}, registry.longest_fact)
         version = registry.publish(name, folder, lineage, facts, source)
