@@ -78,6 +78,9 @@ class Assets:
             raise ServiceError(400, "ValidationError", "A data version needs a dataUri.")
         if kind == "environments" and not (properties.get("image") or properties.get("build")):
             raise ServiceError(400, "ValidationError", "An environment needs an image or a build context.")
+        if kind == "environments" and properties.get("build"):
+            build = dict(properties["build"])
+            properties["build"] = {**build, "dockerfilePath": build.get("dockerfilePath") or "Dockerfile"}
         with self._state.changed:
             there = self._state.asset(kind, name, version)
             if there is None:

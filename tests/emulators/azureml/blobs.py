@@ -50,7 +50,7 @@ class Blobs:
         return any(name == path or name.startswith(f"{path}/") for name in self.names(container, path.rstrip("/")))
 
     def read(self, container: str, name: str) -> bytes:
-        return self.container(container).download_blob(name).readall()
+        return bytes(self.container(container).download_blob(name).readall())
 
     def download_folder(self, container: str, prefix: str, folder: Path) -> int:
         """Write every blob below `prefix` into `folder`; the number of files."""
@@ -83,13 +83,14 @@ class Blobs:
             blob.append_block(content)
 
     def container_sas(self, container: str) -> str:
-        return generate_container_sas(
+        signature: str = generate_container_sas(
             self._azurite.account,
             container,
             self._azurite.key,
             permission=ContainerSasPermissions(read=True, write=True, create=True, list=True, add=True),
             expiry=datetime.datetime.now(datetime.UTC) + datetime.timedelta(hours=4),
         )
+        return signature
 
     def forward(self, request: Request) -> Response:
         """Azurite's answer. The host name stays the account's: it is part of what a client signed."""

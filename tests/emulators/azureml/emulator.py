@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import dataclasses
 import os
 import secrets
 import shutil
@@ -24,7 +25,7 @@ from tests.emulators.azureml.blobs import Blobs
 from tests.emulators.azureml.certificates import make_certificates
 from tests.emulators.azureml.execution import Attempt, Node
 from tests.emulators.azureml.faults import Faults
-from tests.emulators.azureml.guard import VARIABLE
+from tests.emulators.azureml.guard import VARIABLE, processes_with
 from tests.emulators.azureml.identity import Identities, Principal
 from tests.emulators.azureml.jobs import Jobs
 from tests.emulators.azureml.locations import output_path
@@ -55,6 +56,7 @@ class AzureMLEmulator:
         terminate_whole_group: whether SIGTERM goes to all processes of a job or to its first one only.
         jobs_at_once: over all computes.
         keep_folders: leave the working folders of ended attempts below `folder` until the emulator closes.
+        fresh_logs: a job that runs again starts its log anew, instead of going on with it.
 
     Attributes:
         workspace: names and addresses.
@@ -77,13 +79,13 @@ class AzureMLEmulator:
         terminate_whole_group: bool = True,
         jobs_at_once: int = 4,
         keep_folders: bool = False,
+        fresh_logs: bool = False,
     ) -> None:
         install_azurite()
         self.workspace = workspace or Workspace()
         self.job_environment = dict(job_environment or {})
         self.folder = Path(tempfile.mkdtemp(prefix="etude-azureml-"))
-        self._grace_s, self._keep_folders = grace_s, keep_folders
-        self._whole_group = terminate_whole_group
+        self.node = Node(self.folder / "jobs", {}, grace_s, terminate_whole_group, keep_folders, fresh_logs)
         self._stack = contextlib.ExitStack()
         self._marker = secrets.token_hex(16)
         self._start_guard()
@@ -234,7 +236,7 @@ class AzureMLEmulator:
         job = self.jobs[name]
         with self.state.changed:
             attempt = job.attempt
-            job.preempt_grace_s = self._grace_s if grace_s is None else grace_s
+            job.preempt_grace_s = self.node.grace_s if grace_s is None else grace_s
             job.preempt.set()
             if not self.state.changed.wait_for(lambda: job.attempt > attempt or job.finished, timeout=120):
                 raise TimeoutError(f"job {name} is {job.status} and was not preempted")
@@ -265,6 +267,10 @@ class AzureMLEmulator:
         blobs = container.list_blobs(name_starts_with=f"{path}/")
         return {str(blob.name)[len(path) + 1 :]: int(blob.size) for blob in blobs}
 
+    def process_ids(self, name: str) -> list[int]:
+        """Every process of a running job, with those that its own processes started."""
+        return processes_with(f"{VARIABLE}={self._marker}", f"AZUREML_RUN_ID={name}")
+
     # --- inside --------------------------------------------------------------------------------------------------
 
     def _attempt(self, job: Job) -> str:
@@ -277,7 +283,7 @@ class AzureMLEmulator:
                 "DEFAULT_IDENTITY_CLIENT_ID": self.node_identity.client_id,
             }
         environment |= self.job_environment
-        node = Node(self.folder / "jobs", environment, self._grace_s, self._whole_group, self._keep_folders)
+        node = dataclasses.replace(self.node, environment=environment)
         outcome = Attempt(self.state, self.blobs, node, job, compute).run(self.mlflow.open(job) if self.mlflow else {})
         if self.mlflow and outcome != "Preempted":
             self.mlflow.close(job, outcome)

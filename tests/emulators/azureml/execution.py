@@ -33,6 +33,7 @@ class Node:
         grace_s: from SIGTERM to SIGKILL.
         whole_group: SIGTERM goes to the job's process group, not to its first process only.
         keep_folders: leave the folders of finished attempts, for a look at them.
+        fresh_logs: an attempt after the first one starts its logs anew instead of going on with them.
     """
 
     folder: Path
@@ -40,6 +41,7 @@ class Node:
     grace_s: float = 5.0
     whole_group: bool = True
     keep_folders: bool = False
+    fresh_logs: bool = False
 
 
 class Attempt:
@@ -143,7 +145,8 @@ class Attempt:
         name = "user_logs/std_log.txt" if count == 1 else f"user_logs/std_log_process_{number}.txt"
         container = self._state.datastores["workspaceartifactstore"].container
         file = self._folder / f"log_{number}.txt"
-        self._logs.append(LogMirror(self._blobs, container, f"{self._job.artifacts}/{name}", file))
+        fresh = self._node.fresh_logs and self._job.attempt > 0
+        self._logs.append(LogMirror(self._blobs, container, f"{self._job.artifacts}/{name}", file, fresh=fresh))
         if name not in self._job.log_files:
             self._job.log_files.append(name)
         return file

@@ -57,12 +57,14 @@ class FolderMirror:
 
 
 class LogMirror:
-    """A log file whose new bytes are appended to a blob."""
+    """A log file whose new bytes are appended to a blob; `fresh`: to an empty one."""
 
-    def __init__(self, blobs: Blobs, container: str, name: str, file: Path) -> None:
+    def __init__(self, blobs: Blobs, container: str, name: str, file: Path, *, fresh: bool) -> None:
         self._blobs, self._container, self._name, self._file = blobs, container, name, file
         self._copied = 0
         file.touch()
+        if fresh:
+            blobs.delete(container, name)
 
     def copy(self) -> None:
         with self._file.open("rb") as stream:

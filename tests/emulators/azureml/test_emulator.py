@@ -16,17 +16,17 @@ import pytest
 pytest.importorskip("azure.ai.ml")
 
 from azure.ai.ml import MLClient, load_job
-from azure.ai.ml.entities import Data, Environment, Model
+from azure.ai.ml.entities import BuildContext, Data, Environment, Model
 from azure.core.exceptions import ClientAuthenticationError, HttpResponseError, ResourceNotFoundError
 from azure.identity import DefaultAzureCredential, EnvironmentCredential
 from azure.keyvault.secrets import SecretClient
 from azure.storage.blob import BlobServiceClient
 
 from tests.emulators.azureml.emulator import AzureMLEmulator
-from tests.emulators.azureml.fixtures import azureml, azureml_service
+from tests.emulators.azureml.fixtures import azureml
 from tests.emulators.azureml.guard import VARIABLE, processes_with
 
-__all__ = ["azureml", "azureml_service"]
+__all__ = ["azureml"]
 
 
 @pytest.fixture
@@ -87,6 +87,19 @@ def test_data_versions_and_the_latest(azureml: AzureMLEmulator, client: MLClient
         client.data.create_or_update(another)
 
 
+def test_environments_of_an_image_and_of_a_build_context(
+    azureml: AzureMLEmulator, client: MLClient, tmp_path: Path
+) -> None:
+    (tmp_path / "Dockerfile").write_text("FROM ubuntu:24.04\n")
+    built = Environment(name="built", version="1", build=BuildContext(path=str(tmp_path)))
+    assert client.environments.create_or_update(built).build.dockerfile_path == "Dockerfile"
+    client.environments.create_or_update(Environment(name="built", image="ubuntu:24.04"))  # a version of its own
+    assert client.environments.get("built", label="latest").image == "ubuntu:24.04"
+    assert len(list(client.environments.list("built"))) == 2
+    with pytest.raises(HttpResponseError, match="image cannot change"):
+        client.environments.create_or_update(Environment(name="built", version="2", image="ubuntu:22.04"))
+
+
 def test_a_job_runs_and_its_output_becomes_a_model(
     azureml: AzureMLEmulator,
     client: MLClient,
@@ -129,6 +142,8 @@ def test_a_job_runs_and_its_output_becomes_a_model(
     client.jobs.download("training-1", output_name="checkpoint", download_path=tmp_path / "got")
     got = tmp_path / "got" / "named-outputs" / "checkpoint" / "last" / "model.txt"
     assert got.read_text() == "206 episodes"
+    client.jobs.download("training-1", all=True, download_path=tmp_path / "all")
+    assert "run training-1" in (tmp_path / "all" / "artifacts" / "user_logs" / "std_log.txt").read_text()
     assert "training-1" in [job.name for job in client.jobs.list()]
 
     address = "azureml://jobs/training-1/outputs/checkpoint"
@@ -157,11 +172,12 @@ def test_a_cancelled_job_is_asked_first_and_leaves_no_process(
     command = "trap 'echo asked; exit 0' TERM; (setsid sleep 1000 &) ; echo ready; while true; do sleep 0.1; done"
     submit(client, tmp_path, one_step("cancelled-1", command))
     azureml.wait("cancelled-1", lambda job: "ready" in azureml.log(job.name))
+    assert len(azureml.process_ids("cancelled-1")) >= 2
     client.jobs.begin_cancel("cancelled-1").result()
     job = azureml.wait("cancelled-1")
     assert job.history == ["Queued", "Preparing", "Running", "CancelRequested", "Canceled"]
     assert azureml.log("cancelled-1").splitlines()[-1] == "asked"
-    assert processes_with("AZUREML_RUN_ID=cancelled-1") == []
+    assert azureml.process_ids("cancelled-1") == []
 
 
 def test_a_preempted_job_runs_again_with_its_outputs_as_they_were(

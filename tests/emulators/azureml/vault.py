@@ -94,7 +94,7 @@ class Vault:
         return ServiceError(404, "SecretNotFound", message)
 
     def _item(self, name: str, version: SecretVersion) -> dict[str, Any]:
-        attributes = {"enabled": True, "created": version.created, "updated": version.created}
+        attributes: dict[str, Any] = {"enabled": True, "created": version.created, "updated": version.created}
         attributes |= {"recoveryLevel": "Recoverable+Purgeable", "recoverableDays": 90}
         return {"id": f"https://{self.host}/secrets/{name}/{version.version}", "attributes": attributes, "tags": {}}
 
