@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from typing import Any
 
@@ -17,7 +18,7 @@ class MLflowRuns:
     """Opens and closes runs on the MLflow server at `address`, over its REST interface."""
 
     def __init__(self, address: str) -> None:
-        self.address = address
+        self.address = address.rstrip("/")
         self._runs: dict[str, str] = {}
 
     def open(self, job: Job) -> dict[str, str]:
@@ -46,7 +47,7 @@ class MLflowRuns:
         try:
             return str(self._call("experiments/create", {"name": name})["experiment_id"])
         except urllib.error.HTTPError:  # it exists
-            found = self._call(f"experiments/get-by-name?experiment_name={name}", None)
+            found = self._call(f"experiments/get-by-name?experiment_name={urllib.parse.quote(name)}", None)
             return str(found["experiment"]["experiment_id"])
 
     def _call(self, path: str, content: dict[str, Any] | None) -> dict[str, Any]:
