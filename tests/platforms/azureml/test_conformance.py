@@ -16,11 +16,11 @@ from etude.platforms.azureml.platform import AzureML
 from etude.platforms.handles import Handle
 from etude.platforms.seam import Platform
 from tests.emulators.azureml.emulator import AzureMLEmulator
-from tests.emulators.azureml.fixtures import azureml, azureml_service
+from tests.emulators.azureml.fixtures import azureml
 from tests.platforms.conformance import Conformance
 from tests.platforms.jobs import has_said
 
-__all__ = ["azureml", "azureml_service"]
+__all__ = ["azureml"]
 
 VALUE = "hush-9f8e7d6c5b4a"
 

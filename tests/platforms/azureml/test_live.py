@@ -23,10 +23,10 @@ from etude.platforms.problems import RefusedJobError
 from etude.platforms.states import JobState, JobStatus
 from tests.emulators.azureml.emulator import AzureMLEmulator
 from tests.emulators.azureml.faults import Fault, Kind
-from tests.emulators.azureml.fixtures import azureml, azureml_service
+from tests.emulators.azureml.fixtures import azureml
 from tests.platforms.azureml.conftest import MakeJob
 
-__all__ = ["azureml", "azureml_service"]
+__all__ = ["azureml"]
 
 NUMBERS = itertools.count(1)
 # What a bundle's bootstrap is called with: --input NAME=FOLDER --output NAME=FOLDER.
@@ -50,7 +50,7 @@ def scripted(make_job: MakeJob) -> Callable[..., Job]:
     """A job that runs a few lines of shell instead of a training."""
 
     def make(lines: str, **changes: object) -> Job:
-        job = make_job(name=f"scripted-{os.getpid()}-{next(NUMBERS)}", **{"inputs": (), **changes})
+        job = make_job(**{"name": f"scripted-{os.getpid()}-{next(NUMBERS)}", "inputs": (), **changes})
         (job.bundle.folder / "bootstrap.sh").write_text(SCRIPT % lines)
         return job
 
@@ -133,6 +133,17 @@ def test_a_log_is_read_as_it_grows(platform: AzureML, scripted: Callable[..., Jo
     text = b"".join(pieces.values()).decode()
     assert [line for line in text.splitlines() if line.startswith("line")] == [f"line {i}" for i in range(1, 5)]
     assert platform.read_log(handle, "user_logs/none.txt", 0) == b""
+
+
+def test_logs_without_a_role_on_the_storage(
+    platform: AzureML, azureml: AzureMLEmulator, scripted: Callable[..., Job]
+) -> None:
+    handle = sent(platform, scripted("echo seen"))
+    ended(platform, handle)
+    azureml.faults.status(403, method="GET", path="comp=list", times=1)
+    (file,) = platform.log_files(handle)
+    azureml.faults.status(403, method="GET", path="std_log", times=1)
+    assert b"seen" in platform.read_log(handle, file.path, 0)
 
 
 def test_cancelling(platform: AzureML, scripted: Callable[..., Job]) -> None:
@@ -282,6 +293,10 @@ def test_environments(platform: AzureML, azureml: AzureMLEmulator, tmp_path: Pat
     with pytest.raises(PlatformError, match="Dockerfile"):
         create_environment(platform, "made", build_context=tmp_path)
     assert {item.version for item in azureml.environments if item.name == "made"} == {"1", version}
+
+
+def test_the_vault_of_the_workspace(platform: AzureML, azureml: AzureMLEmulator) -> None:
+    assert platform.keyvault() == azureml.workspace.vault
 
 
 def test_pages_are_read_to_the_end(platform: AzureML, azureml: AzureMLEmulator) -> None:

@@ -12,7 +12,7 @@ import logging
 import os
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -85,6 +85,14 @@ class Client:
                 told = self.post(f"/datastores/{quote(datastore.name)}/listSecrets", "read the key of a datastore", {})
                 key = told.get("key") or told.get("sasToken")
         return Blobs(datastore, key or self._credential)
+
+    def signed(self, address: str, offset: int) -> Iterator[bytes]:
+        """A blob by an address that carries its permission, from byte `offset` on."""
+        storage = require("azure.storage.blob", "azure")
+        _quiet()
+        blob = storage.BlobClient.from_blob_url(address, retry_total=ATTEMPTS, read_timeout=60)
+        with _attempting(f"read {blob.blob_name}", f"container {blob.container_name}", blob.primary_hostname):
+            yield from _chunks(blob.download_blob, offset)
 
     def send_job(self, text: str, action: str) -> None:
         """Send a job by its YAML: its code is uploaded first, unless the same was before."""
@@ -221,13 +229,8 @@ class Blobs:
         Raises:
             ServiceError: with status 404, there is no such blob.
         """
-        errors = require("azure.core.exceptions", "azure")
         with self._attempt(f"read {name}"):
-            try:
-                yield from self._container.download_blob(name, offset=offset).chunks()
-            except errors.HttpResponseError as error:
-                if error.status_code != 416:  # the range begins behind the end
-                    raise
+            yield from _chunks(functools.partial(self._container.download_blob, name), offset)
 
     def upload(self, name: str, file: Path, md5: bytes) -> None:
         """Write a file; one that is there is replaced."""
@@ -236,23 +239,38 @@ class Blobs:
         with self._attempt(f"write {name}"), open(file, "rb") as stream:
             self._container.upload_blob(name, stream, overwrite=True, content_settings=settings, max_concurrency=2)
 
-    @contextlib.contextmanager
-    def _attempt(self, action: str) -> Iterator[None]:
-        errors = require("azure.core.exceptions", "azure")
-        try:
-            yield
-        except errors.ClientAuthenticationError as error:
-            if error.status_code is None:
-                raise no_login(str(error)) from None
-            raise refused(error.status_code, "", error.message, action=action, place=self._place) from None
-        except errors.HttpResponseError as error:
-            if error.status_code is None or error.status_code < 400:
-                raise no_answer(self._container.primary_hostname, repr(error), ATTEMPTS) from None
-            code = str(getattr(error, "error_code", "") or "")
-            raise refused(error.status_code, code, error.message, action=action, place=self._place) from None
-        except errors.AzureError as error:
-            inner = getattr(error, "inner_exception", None)
-            raise no_answer(self._container.primary_hostname, f"{error!r} {inner!r}", ATTEMPTS) from None
+    def _attempt(self, action: str) -> contextlib.AbstractContextManager[None]:
+        return _attempting(action, self._place, self._container.primary_hostname)
+
+
+@contextlib.contextmanager
+def _attempting(action: str, place: str, host: str) -> Iterator[None]:
+    """What the storage library raises, in our words. It repeats by itself what may be repeated."""
+    errors = require("azure.core.exceptions", "azure")
+    try:
+        yield
+    except errors.ClientAuthenticationError as error:
+        if error.status_code is None:
+            raise no_login(str(error)) from None
+        raise refused(error.status_code, "", error.message, action=action, place=place) from None
+    except errors.HttpResponseError as error:
+        if error.status_code is None or error.status_code < 400:
+            raise no_answer(host, repr(error), ATTEMPTS) from None
+        code = str(getattr(error, "error_code", "") or "")
+        raise refused(error.status_code, code, error.message, action=action, place=place) from None
+    except errors.AzureError as error:
+        inner = getattr(error, "inner_exception", None)
+        raise no_answer(host, f"{error!r} {inner!r}", ATTEMPTS) from None
+
+
+def _chunks(download: Callable[..., Any], offset: int) -> Iterator[bytes]:
+    """A blob from byte `offset` on; nothing where it ends there."""
+    errors = require("azure.core.exceptions", "azure")
+    try:
+        yield from download(offset=offset).chunks()
+    except errors.HttpResponseError as error:
+        if error.status_code != 416:  # the range begins behind the end
+            raise
 
 
 def _login() -> Any:

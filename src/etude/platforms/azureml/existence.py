@@ -9,6 +9,7 @@ from urllib.parse import quote
 from etude.errors import SecretError, nearest
 from etude.platforms.azureml.client import Client
 from etude.platforms.azureml.latest import kind_of_input, latest_version, split_asset
+from etude.platforms.azureml.permissions import missing_permissions
 from etude.platforms.azureml.refusals import ServiceError
 from etude.platforms.job import Job
 from etude.platforms.problems import Problem
@@ -27,7 +28,7 @@ def missing_in_workspace(client: Client, job: Job, data: Mapping[str, Any]) -> l
     except ServiceError as error:
         return [_as_problem(error)]
     flags = {item.name: item.flag or f"input {item.name}" for item in job.inputs}
-    found = [*_try(_compute, client, data)]
+    found = [*missing_permissions(client), *_try(_compute, client, data)]
     for name, value in data.get("inputs", {}).items():
         if isinstance(value, Mapping):
             flag = flags.get(name, f"input {name}")
@@ -67,6 +68,11 @@ def _compute(client: Client, data: Mapping[str, Any]) -> Iterable[Problem]:
         yield from _instance_type(name, inner, resources, data)
     elif properties.get("computeType") == "AmlCompute":
         yield from _cluster(name, inner, resources)
+    if data.get("identity", {}).get("type") == "managed" and (told.get("identity") or {}).get("type") == "None":
+        yield Problem(
+            f"compute {name} has no managed identity, and the job would run as one",
+            f"az ml compute update --name {name} --identity-type SystemAssigned, or --identity none",
+        )
     if properties.get("provisioningState") in ("Failed", "Deleting"):
         yield Problem(f"compute {name} is {properties['provisioningState'].lower()}", f"az ml compute show -n {name}")
 

@@ -13,7 +13,7 @@ from etude.platforms.azureml.client import Client
 from etude.platforms.azureml.context import Context
 from etude.platforms.azureml.existence import missing_in_workspace
 from etude.platforms.azureml.latest import resolve_latest
-from etude.platforms.azureml.logs import log_files, read_log
+from etude.platforms.azureml.logs import log_files, read_log, signed_log_files, signed_read_log
 from etude.platforms.azureml.outputs import find_output, output_files, read_output
 from etude.platforms.azureml.refusals import ServiceError
 from etude.platforms.azureml.request import build_request, draft_request, render
@@ -26,6 +26,8 @@ from etude.platforms.seam import RemoteFile, Request
 from etude.platforms.states import JobStatus
 
 __all__ = ["AzureML"]
+
+FORBIDDEN = (401, 403)
 
 
 class AzureML:
@@ -59,8 +61,22 @@ class AzureML:
     @property
     def place(self) -> Mapping[str, str]:
         """See `Platform.place`."""
-        known = {name: getattr(self.context, name) for name in ("subscription", "resource_group", "workspace")}
+        context = self.context
+        known = {
+            "subscription_id": context.subscription,
+            "resource_group": context.resource_group,
+            "workspace": context.workspace,
+        }
         return {name: found.value for name, found in known.items() if found is not None}
+
+    def keyvault(self) -> str:
+        """Name of the Key Vault that belongs to the workspace.
+
+        Raises:
+            PlatformError: the workspace cannot be asked.
+        """
+        told = self.client.get("", "open the workspace").get("properties") or {}
+        return str(told.get("keyVault") or "").rsplit("/", 1)[-1]
 
     def check(self, job: Job) -> list[Problem]:
         """See `Platform.check`."""
@@ -106,17 +122,29 @@ class AzureML:
         """See `Platform.status`."""
         place = self._place(handle.place)
         job = place.job(handle.name)
-        return status_of(str(self._at(handle, place)), job, place.details(handle.name))
+        return status_of(str(self._at(handle, place)), job, place.details(job))
 
     def log_files(self, handle: Handle) -> Sequence[RemoteFile]:
         """See `Platform.log_files`."""
         place = self._place(handle.place)
-        return log_files(place.storage, place.job(handle.name))
+        job = place.job(handle.name)
+        try:
+            return log_files(place.storage, job)
+        except ServiceError as error:
+            if error.status not in FORBIDDEN:
+                raise
+            return signed_log_files(place.details(job, fresh=True))
 
     def read_log(self, handle: Handle, path: str, offset: int) -> bytes:
         """See `Platform.read_log`."""
         place = self._place(handle.place)
-        return read_log(place.storage, place.known_job(handle.name), path, offset)
+        job = place.known_job(handle.name)
+        try:
+            return read_log(place.storage, job, path, offset)
+        except ServiceError as error:
+            if error.status not in FORBIDDEN:
+                raise
+            return signed_read_log(place.client, place.details(job), path, offset)
 
     def cancel(self, handle: Handle) -> None:
         """See `Platform.cancel`."""
@@ -188,6 +216,7 @@ class _Place:
         self.client, self.storage = client, Storage(client)
         self._known: dict[str, ToldJob] = {}
         self._outputs: dict[tuple[str, str], str] = {}
+        self._details: dict[str, tuple[str, Mapping[str, Any]]] = {}
 
     def job(self, name: str) -> ToldJob:
         """A job as it is now.
@@ -214,14 +243,25 @@ class _Place:
         """A job as it was when it was last asked for; where its logs are does not change."""
         return self._known.get(name) or self.job(name)
 
-    def details(self, name: str) -> Mapping[str, Any] | None:
-        """What the run history adds; None when it has nothing yet."""
+    def details(self, job: ToldJob, *, fresh: bool = False) -> Mapping[str, Any]:
+        """What the run history adds; nothing when it has nothing yet.
+
+        Args:
+            fresh: ask in any case; else only when the job does something else than the last time.
+        """
+        said, told = self._details.get(job.name, ("", {}))
+        if not fresh and said == job.said and told.get("startTimeUtc"):
+            return told
         try:
-            return self.client.service("GET", "history", f"/runs/{quote(name, safe='')}/details", f"read job {name}")
+            told = self.client.service(
+                "GET", "history", f"/runs/{quote(job.name, safe='')}/details", f"read job {job.name}"
+            )
         except ServiceError as error:
-            if error.status in (401, 403, 404):
-                return None
-            raise
+            if error.status not in (*FORBIDDEN, 404):
+                raise
+            told = {}
+        self._details[job.name] = (job.said, told)
+        return told
 
     def output(self, name: str, output: str) -> str:
         """The address of an output."""
