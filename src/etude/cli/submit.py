@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-import tempfile
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import replace
 
 from etude.cli.pasteable import command_line
 from etude.cli.submit_arguments import EXAMPLES, SubmitOptions, read_submit
@@ -24,6 +23,7 @@ from etude.platforms.sending import send
 __all__ = ["main"]
 
 EXPERIMENT = "etude"
+PAIRS = {"--set": "KEY=VALUE, for example limits.timeout=3600", "--secret": "NAME=REFERENCE", "--tag": "KEY=VALUE"}
 
 
 def main(argv: Sequence[str]) -> int:
@@ -32,22 +32,17 @@ def main(argv: Sequence[str]) -> int:
         print(_overview())
         return 0
     options = read_submit(argv, tuple(COMMANDS))
-    settings = _platform_settings(options)
-    platform = open_platform(options.platform, settings)
-    with tempfile.TemporaryDirectory() as scratch:
-        bundles = Path(scratch) if options.flags.dry_run else state_folder() / "bundles"
-        job = _job(options, bundles, settings)
-        problems = platform.check(job)
-        if problems:
-            raise RefusedJobError(problems)
-        request = platform.plan(job)
-        if options.flags.dry_run:
-            print(request.text, end="")
-            print(_size(job), file=sys.stderr)
-            return 0
-        ledger = Ledger(state_folder() / "jobs")
-        command = ["etude", "submit", *argv]
-        handle = send(platform, job, request, ledger, command=command, settings=settings)
+    platform = open_platform(options.platform, _place(options))
+    job = _job(options)
+    problems = platform.check(job)
+    if problems:
+        raise RefusedJobError(problems)
+    request = platform.plan(job)
+    if options.flags.dry_run:
+        print(request.text, end="" if request.text.endswith("\n") else "\n")
+        print(f"bundle: {_size(job)}; nothing was sent", file=sys.stderr)
+        return 0
+    handle = send(platform, job, request, Ledger(state_folder() / "jobs"), command=["etude", "submit", *argv])
     _tell(job, str(handle), platform, as_json=options.flags.json)
     if options.flags.stream:
         from etude.cli.jobs import show_log
@@ -56,7 +51,7 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
-def _job(options: SubmitOptions, bundles: Path, settings: Mapping[str, str]) -> Job:
+def _job(options: SubmitOptions) -> Job:
     """The job as plain data.
 
     Raises:
@@ -67,9 +62,11 @@ def _job(options: SubmitOptions, bundles: Path, settings: Mapping[str, str]) -> 
     title = flags.title or translated.title
     environment = _pairs("--env", flags.env)
     secrets = _pairs("--secret", flags.secret)
-    command = translated.command
-    filled = type(command)(**{**vars(command), "environment": environment, "secrets": secrets})
-    bundle = write_bundle(filled, bundles, requirements=translated.requirements, config=translated.config)
+    after = _registration(options)
+    filled = replace(translated.command, environment=environment, secrets=secrets, after=after)
+    bundle = write_bundle(
+        filled, state_folder() / "bundles", requirements=translated.requirements, config=translated.config
+    )
     return Job(
         name=unique_name(title),
         title=title,
@@ -82,9 +79,22 @@ def _job(options: SubmitOptions, bundles: Path, settings: Mapping[str, str]) -> 
         resources=_resources(options),
         image=getattr(flags, "image", None),
         register=flags.register,
-        settings=settings,
+        settings=_settings(options),
         tags=_pairs("--tag", flags.tag),
     )
+
+
+def _registration(options: SubmitOptions) -> tuple[tuple[str, ...], ...]:
+    """The command that follows a training that succeeded, with `--register-model`."""
+    name = options.flags.register
+    if not name:
+        return ()
+    if options.command[0] != "train":
+        raise UsageError(
+            "--register-model registers what a training leaves", hint="etude models register NAME takes a checkpoint"
+        )
+    registry = "azureml" if options.platform == "azureml" else "mlflow"
+    return (("models", "register", name, "{output:checkpoint}", "--registry", registry),)
 
 
 def _resources(options: SubmitOptions) -> Resources:
@@ -94,16 +104,19 @@ def _resources(options: SubmitOptions) -> Resources:
     return Resources(**given, timeout_s=flags.get("timeout"))
 
 
-def _platform_settings(options: SubmitOptions) -> dict[str, str]:
-    """What says which place is meant, and what only that platform knows."""
-    names = ("subscription_id", "resource_group", "workspace", "compute", "terraform_dir", "keyvault", "identity")
+def _place(options: SubmitOptions) -> dict[str, str]:
+    """What says which place is meant."""
     flags = vars(options.flags)
-    settings = {name: str(flags[name]) for name in names if flags.get(name)}
-    for number, text in enumerate(options.overrides):
-        if "=" not in text:
-            raise UsageError(f"--set must be KEY=VALUE, got {text!r}", hint="--set limits.timeout=3600")
-        settings[f"set.{number}"] = text
-    return settings
+    names = ("subscription_id", "resource_group", "workspace", "compute", "terraform_dir")
+    given = {name: str(flags[name]) for name in names if flags.get(name)}
+    return given | ({"offline": "yes"} if flags["dry_run"] else {})
+
+
+def _settings(options: SubmitOptions) -> dict[str, str]:
+    """What only one platform knows."""
+    flags = vars(options.flags)
+    given = {name: str(flags[name]) for name in ("identity", "environment", "job_tier") if flags.get(name)}
+    return given | {f"set.{key}": value for key, value in _pairs("--set", options.overrides).items()}
 
 
 def _pairs(flag: str, given: Sequence[str] | None) -> dict[str, str]:
@@ -111,7 +124,7 @@ def _pairs(flag: str, given: Sequence[str] | None) -> dict[str, str]:
     for text in given or ():
         name, equals, value = text.partition("=")
         if not equals or not name:
-            problems.append(Problem(f"{flag} must be NAME=VALUE, got {text!r}"))
+            problems.append(Problem(f"{flag} must be {PAIRS.get(flag, 'NAME=VALUE')}, got {text!r}"))
         pairs[name] = value
     if problems:
         raise RefusedJobError(problems)

@@ -21,7 +21,7 @@ EXAMPLES = (
 _SIZE = re.compile(r"^\d+[bkmgt]?$")
 _DURATION = re.compile(r"^(\d+)\s*(s|m|min|h|d)?$")
 _SECONDS = {None: 1, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
-AMONG_COMMAND_FLAGS = ("image", "compute", "instance-type", "register-model", "stream", "set", "dry-run")
+AMONG_COMMAND_FLAGS = ("image", "compute", "instance-type", "environment", "register-model", "stream", "set", "dry-run")
 """Written after the command they are ours as well: the commands themselves refuse them."""
 
 
@@ -109,14 +109,15 @@ def _add_azureml(parser: Parser, add: Callable[..., object]) -> None:
     add("--gpus", type=_number("--gpus", least=0), metavar="N", help="processes on each machine, one a GPU")
     add("--shm-size", dest="shm_size", metavar="16g", help="shared memory of the container")
     add("--priority", metavar="NAME", help="in the queue of the compute")
-    add("--image", metavar="IMAGE", help="a container image, or azureml:ENVIRONMENT@latest")
+    add("--job-tier", dest="job_tier", metavar="NAME", help="of serverless and low-priority compute")
+    add("--image", metavar="IMAGE", help="a container image (the default makes its Python 3.12 when the job starts)")
+    add("--environment", metavar="NAME", help="a registered environment: NAME@latest, NAME:VERSION")
     add = parser.add_argument_group("workspace").add_argument
     add("--subscription-id", dest="subscription_id", metavar="ID", help="($AZURE_SUBSCRIPTION_ID)")
     add("--resource-group", "-g", dest="resource_group", metavar="NAME", help="($AZURE_RESOURCE_GROUP)")
     add("--workspace", "--workspace-name", "-w", dest="workspace", metavar="NAME", help="($AZUREML_WORKSPACE_NAME)")
     add("--terraform-dir", dest="terraform_dir", metavar="DIR", help="folder whose outputs name all of them")
-    add("--keyvault", metavar="NAME", help="where secrets are (default: the workspace's own)")
-    add("--identity", choices=("managed", "user", "none"), default="managed", help="of the job (default: managed)")
+    add("--identity", metavar="KIND", help="of the job: managed (default), user, none")
     add("--set", action="append", metavar="KEY=VALUE", help="override a value of the job's YAML; may be given again")
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from etude.config.arguments import Argument, read_arguments
 from etude.config.files import dump_yaml, read_config
+from etude.config.request import DEFAULT
 from etude.config.resolution import resolve
 from etude.errors import UsageError, nearest
 from etude.platforms.bundle.folder import BundledCommand
@@ -45,15 +46,17 @@ class Translated:
 
 @dataclass(frozen=True)
 class _Place:
-    """A flag whose value is a folder: its names, the name of the input, and what it is called in the job."""
+    """A flag whose value is a folder: its names, and the name and the kind of the input."""
 
     names: tuple[str, ...]
     input: str
+    kind: str = "data"
 
 
 DATASET = _Place(("dataset.root", "dataset_root", "root"), "dataset")
-POLICY = _Place(("policy.path", "policy_path", "policy_repo_id", "-p"), "policy")
-COMPARED = _Place(("compare",), "compared")
+TRAINED = _Place(("policy.path", "policy_path", "policy_repo_id"), "policy", "model")
+POLICY = _Place((*TRAINED.names, "-p"), "policy", "model")
+COMPARED = _Place(("compare",), "compared", "model")
 CONFIG = ("config", "config_path")
 
 
@@ -90,16 +93,16 @@ def _train(argv: Sequence[str]) -> Translated:
     config = read_config(Path(file)) if file else None
     replaced = [*DATASET.names, *CONFIG, "output_dir", "job_name", "-j", "json"]
     places = [(DATASET, _value(resolved.values, "dataset", "root"))]
-    policy = _value(resolved.values, "policy", "path")
+    policy, title = _value(resolved.values, "policy", "path"), str(resolved.values["job_name"])
     if policy and _is_brought(policy):
-        places.append((POLICY, policy))
-        replaced += POLICY.names[:2]
-    inputs, flags = _inputs(places)
-    if DATASET.input in {item.name for item in inputs} and "dataset.repo_id" not in resolved.sources:
-        repo_id = f"local/{_readable(inputs[0].reference)}"
-        flags.append(f"--dataset.repo_id={repo_id}")
-    title = str(resolved.values["job_name"])
-    data_flags = [flag for flag in flags if flag.startswith("--dataset.root")]
+        places.append((TRAINED, policy))
+        replaced += TRAINED.names
+        if resolved.source("job_name") == DEFAULT:
+            title = f"{_readable(policy)}-finetuned"
+    inputs, flags = _inputs(places, arguments)
+    if inputs and inputs[0].name == DATASET.input and resolved.source("dataset.repo_id") == DEFAULT:
+        flags.append(f"--dataset.repo_id=local/{_readable(inputs[0].reference)}")
+    data_flags = [flag for flag in flags if "{input:dataset}" in flag]
     command = BundledCommand(
         command=(
             "train",
@@ -129,7 +132,7 @@ def _evaluate(argv: Sequence[str]) -> Translated:
     policy = _last(arguments, POLICY.names)
     if not policy:
         raise UsageError("evaluate needs --policy.path", hint="for example --policy.path=azureml:NAME:1")
-    inputs, flags = _inputs(places)
+    inputs, flags = _inputs(places, arguments)
     replaced = [name for place, _ in places for name in place.names] + ["output_dir", "json"]
     command = BundledCommand(
         command=("evaluate", *_kept(arguments, replaced), *flags, "--output_dir={output:evaluation}"),
@@ -142,12 +145,16 @@ def _evaluate(argv: Sequence[str]) -> Translated:
 COMMANDS: dict[str, Callable[[Sequence[str]], Translated]] = {"train": _train, "evaluate": _evaluate}
 
 
-def _inputs(places: Sequence[tuple[_Place, str | None]]) -> tuple[list[Input], list[str]]:
+def _inputs(
+    places: Sequence[tuple[_Place, str | None]], arguments: Sequence[Argument]
+) -> tuple[list[Input], list[str]]:
+    """The inputs, and the flags that refer to them: under the name that was typed, which may mean something more."""
     inputs, flags = [], []
     for place, value in places:
         if value:
-            flag = f"--{place.names[0]}"
-            inputs.append(Input(place.input, value, flag))
+            typed = [item.flag for item in arguments if item.name in place.names and item.flag.startswith("--")]
+            flag = typed[-1] if typed else f"--{place.names[0]}"
+            inputs.append(Input(place.input, value, flag, place.kind))
             flags.append(f"{flag}={{input:{place.input}}}")
     return inputs, flags
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -54,6 +54,11 @@ class Platform(Protocol):
     """
 
     name: str
+
+    @property
+    def place(self) -> Mapping[str, str]:
+        """What `opening.open_platform` needs to find this place again, from any folder; nothing secret."""
+        ...
 
     def check(self, job: Job) -> list[Problem]:
         """All problems that can be found before anything is sent."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from etude.errors import EtudeError, PlatformError
 from etude.platforms.handles import Handle
@@ -25,7 +25,6 @@ def send(
     ledger: Ledger,
     *,
     command: Sequence[str],
-    settings: Mapping[str, str],
 ) -> Handle:
     """Send a job that was checked.
 
@@ -41,7 +40,7 @@ def send(
         title=job.title,
         command=list(command),
         bundle=job.bundle.digest,
-        settings=dict(settings),
+        settings=dict(platform.place),
     )
     ledger.prepare(entry)
     try:

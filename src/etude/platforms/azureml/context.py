@@ -153,6 +153,14 @@ class Context:
         return [setting.missing() for setting in wanted if self.get(setting.name) is None]
 
 
+OF_A_JOB = {
+    "subscription": "AZUREML_ARM_SUBSCRIPTION",
+    "resource_group": "AZUREML_ARM_RESOURCEGROUP",
+    "workspace": "AZUREML_ARM_WORKSPACE_NAME",
+}
+"""Variables by which a job knows the workspace that it runs in."""
+
+
 def resolve_context(
     flags: Mapping[str, str | None],
     environ: Mapping[str, str],
@@ -177,6 +185,8 @@ def resolve_context(
             found[setting.name] = Found(value, f"flag {setting.flag}")
         elif value := environ.get(setting.variable, "").strip():
             found[setting.name] = Found(value, f"environment {setting.variable}")
+        elif value := environ.get(OF_A_JOB.get(setting.name, ""), "").strip():
+            found[setting.name] = Found(value, f"environment {OF_A_JOB[setting.name]}, which jobs have")
     notes: list[str] = []
 
     def fill(read: Callable[[], tuple[Mapping[str, tuple[str, str]], list[str]]]) -> None:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,11 @@ class Local:
 
     def __init__(self, root: Path, *, python: str = sys.executable) -> None:
         self._root, self._python = root, python
+
+    @property
+    def place(self) -> Mapping[str, str]:
+        """See `Platform.place`: there is one such place."""
+        return {}
 
     def check(self, job: Job) -> list[Problem]:
         """See `Platform.check`."""

@@ -77,7 +77,7 @@ class _Supervisor:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env={**os.environ, **self._request["environment"]},
-                cwd=self._job.root,
+                cwd=self._request["cwd"] if os.path.isdir(self._request["cwd"]) else self._job.root,
                 start_new_session=True,
                 preexec_fn=_end_with_parent,  # noqa: PLW1509  there is one thread here
             )
