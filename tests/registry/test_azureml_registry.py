@@ -115,6 +115,34 @@ def test_two_at_once_get_a_version_each(
     assert register_run(workspace, model, run.root, step="last").version.version == "2"
 
 
+def test_a_lost_answer_makes_one_version(
+    azureml: AzureMLEmulator,  # noqa: F811
+    workspace: AzureMlRegistry,
+    model: str,
+    run: RunFolder,
+) -> None:
+    lost = azureml.faults.lose_answer(method="PUT", path=f"/models/{model}/versions")
+    register_run(workspace, model, run.root)
+    assert lost.met == 1
+    assert [item.version for item in workspace.versions(model)] == ["1"]
+
+
+def test_files_without_a_version_are_used_by_the_next_call(
+    azureml: AzureMLEmulator,  # noqa: F811
+    workspace: AzureMlRegistry,
+    model: str,
+    run: RunFolder,
+    tmp_path: Path,
+) -> None:
+    azureml.faults.status(400, method="PUT", path=f"/models/{model}/versions")
+    with pytest.raises(RegistryError, match="refuses"):
+        register_run(workspace, model, run.root)
+    assert workspace.versions(model) == []
+    made = register_run(workspace, model, run.root)
+    assert made.version.version == "1"
+    assert download(workspace, made.version, tmp_path / "got").verified
+
+
 def test_a_workspace_that_is_not_there(azureml: AzureMLEmulator) -> None:  # noqa: F811
     place = azureml.workspace
     with pytest.raises(RegistryError, match="the Azure ML workspace nowhere"):

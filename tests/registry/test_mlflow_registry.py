@@ -81,6 +81,18 @@ def test_the_same_content_is_the_same_version(registry: MlflowRegistry, run: Run
     assert not register_run(registry, "other", run.root).was_there  # another name is another model
 
 
+def test_an_evaluation_that_came_later_is_told_of(registry: MlflowRegistry, run: RunFolder, tmp_path: Path) -> None:
+    first = register_run(registry, "drawer", run.root)
+    assert not register_run(registry, "drawer", run.root).evaluated_since
+    save_rollouts(run, 100, 0.8)
+    assert register_run(registry, "drawer", run.root).evaluated_since
+    made = register(registry, "drawer", find_candidate(run.root), force_new=True)
+    assert made.lineage.evaluation["success_rate"]["value"] == 0.8
+    # The first version's documents are still its own.
+    assert download(registry, first.version, tmp_path / "first").verified
+    assert download(registry, made.version, tmp_path / "second").verified
+
+
 def test_what_was_downloaded_is_registered_with_the_lineage_it_came_with(
     registry: MlflowRegistry, run: RunFolder, tmp_path: Path
 ) -> None:

@@ -26,9 +26,11 @@ def registered_text(result: Registered) -> str:
     reference = result.version.reference
     follow = f"next:       {command_line(['models', 'show', reference])}"
     if result.was_there:
-        return (
-            f"unchanged:  {reference} holds this checkpoint already (--force-new-version registers it again)\n{follow}"
+        since = (
+            "\nevaluation: it has another one by now, which a new version would carry" if result.evaluated_since else ""
         )
+        again = f"{reference} holds this checkpoint already (--force-new-version registers it again)"
+        return f"unchanged:  {again}{since}\n{follow}"
     lineage = result.lineage
     what = f"{_checkpoint(lineage)}, {len(lineage.files)} files, {size(lineage.size)}"
     judged = _evaluation(lineage) or "none (etude evaluate, then register with --force-new-version)"

@@ -31,6 +31,7 @@ class Registered:
         was_there: the same content was registered before; `version` is that one.
         loaded: whether the policy was loaded, or only its files were looked at.
         candidate: what was registered.
+        evaluated_since: the version that was there knows another evaluation than the run folder does now.
     """
 
     version: ModelVersion
@@ -38,6 +39,7 @@ class Registered:
     candidate: Candidate
     was_there: bool
     loaded: bool
+    evaluated_since: bool = False
 
 
 def register_run(
@@ -88,7 +90,9 @@ def register(
     traced = trace(candidate, evaluation)
     same = next((item for item in versions if item.digest == traced.lineage.digest), None)
     if same is not None and not force_new:
-        return Registered(same, same.lineage or traced.lineage, candidate, True, loads is not None)
+        known = same.lineage or traced.lineage
+        since = bool(traced.lineage.evaluation) and known.evaluation != traced.lineage.evaluation
+        return Registered(same, known, candidate, True, loads is not None, since)
     with staged(candidate, traced, name, with_documents=source is None) as (folder, lineage):
         facts = Facts.of(lineage, tags or {}, registry.longest_fact)
         version = registry.publish(name, folder, lineage, facts, source)
