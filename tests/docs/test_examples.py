@@ -11,6 +11,9 @@ from pathlib import Path
 import pytest
 
 from etude.cli import COMMANDS, main
+from etude.cli.submit_arguments import read_submit
+from etude.platforms.commands import COMMANDS as SUBMITTED
+from etude.platforms.commands import translate
 from tests.docs.examples import Block, Example, blocks, commands, pages
 from tests.docs.workshop import quickened
 from tests.rules.source import ROOT
@@ -35,7 +38,7 @@ def command_of(example: Example) -> tuple[str, ...]:
     first = example.words[0]
     if example.words[:2] == ("data", "cache"):
         return example.words[:3]
-    with_subcommands = first in ("data", "secrets", "models")
+    with_subcommands = first in ("data", "environment", "jobs", "models", "secrets", "submit")
     if with_subcommands and not example.words[1].startswith("-"):
         return example.words[:2]
     if first == "evaluate" and any(word.startswith("--dataset.") for word in example.words):
@@ -64,7 +67,13 @@ def test_its_flags_exist(example: Example, bare_workshop: Path) -> None:
         if "--help" not in example.words:
             resolve(list(example.words[1:]))
         return
-    flags = [word.split("=")[0] for word in example.words if re.match(r"--?[a-zA-Z]", word)]
+    words = example.words
+    if words[0] == "submit" and "--help" not in words:
+        # What is submitted is a command of its own: its flags are looked at as they will be when it is sent.
+        submitted = read_submit(words[1:], tuple(SUBMITTED)).command
+        translate(submitted)
+        words = words[: words.index(submitted[0])]
+    flags = [word.split("=")[0] for word in words if re.match(r"--?[a-zA-Z]", word)]
     known = set(re.findall(r"(?<![\w-])--?[a-zA-Z][\w.-]*", help_of(command))) | {"--help"}
     unknown = [flag for flag in flags if flag not in known]
     assert not unknown, f"etude {' '.join(command)} --help does not name them"
@@ -82,8 +91,8 @@ def test_marked_blocks_run(block: Block, workshop: Path) -> None:
 
 def test_a_share_of_the_examples_runs() -> None:
     run = {example.words[0] for block in BLOCKS if block.is_run for example in block.examples}
-    # They take minutes or half a minute, need MLflow, need a vault.
-    tested_elsewhere = {"quickstart", "doctor", "track", "secrets"}
+    # They take minutes or half a minute, need MLflow, a vault, a workspace, a job.
+    tested_elsewhere = {"quickstart", "doctor", "track", "secrets", "submit", "jobs", "environment"}
     assert run == set(COMMANDS) - tested_elsewhere
 
 

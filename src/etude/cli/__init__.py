@@ -40,6 +40,7 @@ COMMANDS = {
     "submit": Command(
         "submit", "run a command as a job, here or on a platform", "etude submit local train --dataset.root=DIR"
     ),
+    "environment": Command("environment", "container environments that jobs run in", "etude environment create"),
     "jobs": Command("jobs", "list, follow, cancel and download jobs", "etude jobs list"),
     "secrets": Command("secrets", "keep tokens in a vault, and check them", "etude secrets set hf_token --vault VAULT"),
     "models": Command("models", "register, list, show and download models", "etude models register NAME RUN"),

@@ -99,6 +99,13 @@ def cache(argv: Sequence[str]) -> int:
     return code
 
 
+def push(argv: Sequence[str]) -> int:
+    """`etude data push`"""
+    module = importlib.import_module("etude.cli.data_push")
+    code: int = module.main(argv)
+    return code
+
+
 GROUP = CommandGroup(
     "etude data",
     {
@@ -106,6 +113,7 @@ GROUP = CommandGroup(
         "check": Command(check, "find what is wrong with a dataset", "etude data check DIR --level full"),
         "convert": Command(convert, "rewrite a v2.1 dataset as v3.0, on a copy", "etude data convert DIR"),
         "record": Command(record, "record demonstrations of a simulated task", "etude data record --help"),
+        "push": Command(push, "upload a dataset as a versioned asset", "etude data push azureml NAME DIR"),
         "cache": Command(cache, "keep decoded frames, list and remove them", "etude data cache list"),
     },
 )

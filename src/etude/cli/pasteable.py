@@ -14,7 +14,7 @@ __all__ = ["command_line", "pasteable", "seen_from_here"]
 
 COMMAND = re.compile(
     r"(?<![\w./-])"
-    r"(etude (?=(train|evaluate|report|track|data|models|submit|jobs|secrets|doctor|quickstart)\b)"
+    r"(etude (?=(train|evaluate|report|track|data|environment|models|submit|jobs|secrets|doctor|quickstart)\b)"
     r"|mlflow (?=ui\b)|wandb (?=(login|sync)\b))"
 )
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from etude.cli.arguments import Parser
+from etude.cli.workspace_flags import add_workspace_flags
 from etude.errors import UsageError, nearest
 from etude.platforms.opening import PLATFORMS
 
@@ -112,11 +113,8 @@ def _add_azureml(parser: Parser, add: Callable[..., object]) -> None:
     add("--job-tier", dest="job_tier", metavar="NAME", help="of serverless and low-priority compute")
     add("--image", metavar="IMAGE", help="a container image (the default makes its Python 3.12 when the job starts)")
     add("--environment", metavar="NAME", help="a registered environment: NAME@latest, NAME:VERSION")
-    add = parser.add_argument_group("workspace").add_argument
-    add("--subscription-id", dest="subscription_id", metavar="ID", help="($AZURE_SUBSCRIPTION_ID)")
-    add("--resource-group", "-g", dest="resource_group", metavar="NAME", help="($AZURE_RESOURCE_GROUP)")
-    add("--workspace", "--workspace-name", "-w", dest="workspace", metavar="NAME", help="($AZUREML_WORKSPACE_NAME)")
-    add("--terraform-dir", dest="terraform_dir", metavar="DIR", help="folder whose outputs name all of them")
+    add_workspace_flags(parser)
+    add = parser.add_argument_group("Azure ML").add_argument
     add("--identity", metavar="KIND", help="of the job: managed (default), user, none")
     add("--set", action="append", metavar="KEY=VALUE", help="override a value of the job's YAML; may be given again")
 
