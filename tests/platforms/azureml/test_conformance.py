@@ -18,7 +18,7 @@ from etude.platforms.seam import Platform
 from tests.emulators.azureml.emulator import AzureMLEmulator
 from tests.emulators.azureml.fixtures import azureml
 from tests.platforms.conformance import Conformance
-from tests.platforms.jobs import has_said
+from tests.platforms.jobs import until
 
 __all__ = ["azureml"]
 
@@ -47,11 +47,13 @@ def secret(azureml: AzureMLEmulator) -> tuple[str, str]:
 
 
 class TestAzureML(Conformance):
+    tells_attempts = False
+
     @pytest.fixture(autouse=True)
     def _emulator(self, azureml: AzureMLEmulator) -> None:
         self.emulator = azureml
 
     def after_a_kill(self, platform: Platform, handle: Handle) -> None:
         """A command that dies is a failed job on Azure ML; what it starts again is a job whose node was taken."""
-        has_said(platform, handle, "first")
+        until(lambda: platform.output_files(handle, "checkpoint"), "the first checkpoint in the storage")
         self.emulator.preempt(handle.name, grace_s=0.0)
