@@ -20,6 +20,8 @@ compile() { # compile OUTPUT ARGUMENTS...
 
 compile all.txt pyproject.toml requirements/dev.in --all-extras "$@"
 # The smaller lists take their versions from the largest, so that one machine never disagrees with another.
-compile imitation.txt pyproject.toml --extra imitation --extra tracking --extra sim --constraint requirements/all.txt
+# A job holds the Azure libraries, too: it reads secrets and registers models with them.
+compile imitation.txt pyproject.toml --extra imitation --extra tracking --extra sim --extra azure \
+    --constraint requirements/all.txt
 compile base.txt pyproject.toml --constraint requirements/all.txt
 compile uv.txt requirements/uv.in "$@"
