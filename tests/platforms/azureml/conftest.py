@@ -16,7 +16,7 @@ MakeJob = Callable[..., Job]
 
 def overrides(items: Iterable[str]) -> dict[str, str]:
     """What `--set ITEM` becomes, as settings of a job."""
-    return {f"set.{number}": item for number, item in enumerate(items)}
+    return {f"set.{key}": value for key, _, value in (item.partition("=") for item in items)}
 
 
 @pytest.fixture

@@ -104,6 +104,21 @@ def test_a_folder_is_named_by_its_full_path(make_job: MakeJob) -> None:
     assert data["inputs"]["dataset"]["path"] == os.path.abspath("data/pusht")
 
 
+@pytest.mark.parametrize(
+    ("reference", "kind"),
+    [
+        ("azureml:act:1", "custom_model"),
+        ("azureml:act@latest", "custom_model"),
+        ("azureml://registries/shared/models/act/versions/1", "custom_model"),
+        ("azureml://datastores/workspaceblobstore/paths/azureml/act-1/checkpoint/", "uri_folder"),
+        ("outputs/train/act", "uri_folder"),
+    ],
+)
+def test_what_is_registered_is_a_model_and_the_rest_folders(make_job: MakeJob, reference: str, kind: str) -> None:
+    data = build_request(make_job(inputs=(Input("policy", reference, kind="model"),)), None).data
+    assert data["inputs"]["policy"]["type"] == kind
+
+
 def test_overrides_change_the_request(make_job: MakeJob) -> None:
     settings = overrides(
         [
@@ -130,8 +145,7 @@ def test_overrides_change_the_request(make_job: MakeJob) -> None:
 @pytest.mark.parametrize(
     ("item", "said", "hint"),
     [
-        ("limits", "KEY=VALUE", "limits.timeout"),
-        ("=3", "KEY=VALUE", ""),
+        ("=3", "no setting ''", ""),
         ("limit.timeout=3", "no setting 'limit'", "limits"),
         ("inputs..path=3", "no setting", ""),
         ("name=x", "name cannot be set", "--job-name"),
@@ -145,7 +159,7 @@ def test_overrides_that_are_refused(make_job: MakeJob, item: str, said: str, hin
 
 
 def test_all_overrides_are_told_of_at_once(make_job: MakeJob) -> None:
-    settings = overrides(["limits.timeout=soon", "compute.name.x=3", "limits.timeout=60"])
+    settings = overrides(["resources.instance_count=two", "compute.name.x=3", "limits.timeout=60"])
     request, problems = draft_request(make_job(settings=settings), None)
     assert len(problems) == 2
     assert request.data["limits"] == {"timeout": 60}

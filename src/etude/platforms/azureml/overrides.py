@@ -12,7 +12,7 @@ from etude.platforms.problems import Problem
 __all__ = ["OVERRIDE", "apply_overrides"]
 
 OVERRIDE = "set."
-"""Settings of a job that begin so are overrides, in their order: `set.0` to `limits.timeout=3600`."""
+"""Settings of a job that begin so are overrides: `set.limits.timeout` for `--set limits.timeout=...`."""
 
 KEYS = (
     "compute",
@@ -51,13 +51,11 @@ NUMBERS = {
 def apply_overrides(data: dict[str, Any], settings: Mapping[str, str]) -> list[Problem]:
     """Change `data` as the overrides among `settings` say; returns what is wrong with those that cannot be."""
     problems = []
-    chosen = sorted((name for name in settings if name.startswith(OVERRIDE)), key=lambda name: (len(name), name))
-    for name in chosen:
+    for name, value in settings.items():
+        if not name.startswith(OVERRIDE):
+            continue
         try:
-            key, separator, value = settings[name].partition("=")
-            if not separator or not key.strip():
-                raise UsageError(f"--set {settings[name]!r} is not KEY=VALUE", hint="--set limits.timeout=3600")
-            _apply(data, key.strip(), value)
+            _apply(data, name.removeprefix(OVERRIDE), value)
         except UsageError as error:
             problems.append(Problem(error.message, error.hint or ""))
     return problems

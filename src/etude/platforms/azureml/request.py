@@ -26,6 +26,7 @@ DEFAULT_IMAGE = "pytorch/pytorch:2.4.1-cuda12.4-cudnn9-runtime"
 SERVERLESS = "serverless"
 
 _ADDRESS = re.compile(r"^(azureml:|https?://|wasbs?://|abfss?://|adl://|mltable://)")
+_REGISTERED = re.compile(r"^azureml:([^/]|/.*/models/)")
 _INPUT_TYPES = {"data": "uri_folder", "model": "custom_model"}
 # Mappings whose values are the user's: one that is wrong must stay to be seen.
 _AS_GIVEN = ("environment_variables", "tags")
@@ -92,7 +93,10 @@ def _input(item: Input) -> dict[str, str]:
     reference = item.reference
     # A folder of this machine is uploaded when the job is sent; by its full path, as the YAML may be read elsewhere.
     path = reference if is_address(reference) else os.path.abspath(os.path.expanduser(reference))
-    return {"type": _INPUT_TYPES.get(item.kind, item.kind), "mode": "ro_mount", "path": path}
+    kind = item.kind
+    if kind == "model" and not _REGISTERED.match(reference):
+        kind = "data"  # a checkpoint in a folder, or among the outputs of a job, is a folder like any other
+    return {"type": _INPUT_TYPES.get(kind, kind), "mode": "ro_mount", "path": path}
 
 
 def _environment(job: Job) -> str | dict[str, str]:
