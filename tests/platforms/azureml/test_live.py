@@ -190,6 +190,24 @@ def test_an_answer_that_is_lost_loses_no_job(
     assert ended(platform, handle).state is JobState.SUCCEEDED
 
 
+def test_a_service_that_stays_broken_is_told_of(
+    platform: AzureML, azureml: AzureMLEmulator, scripted: Callable[..., Job], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    retries = {"retry_total": 2, "retry_backoff_factor": 0.01}
+    monkeypatch.setattr("etude.platforms.azureml.client.RETRIES", retries)
+    job = scripted("true")
+    azureml.faults.status(503, method="PUT", path="/jobs/", times=99)
+    with pytest.raises(PlatformError, match=r"has a failure \(503\)"):
+        platform.submit(job, platform.plan(job))
+    assert len(azureml.requests.matching("PUT", f"/jobs/{job.name}")) == 3
+    azureml.faults.clear()
+    azureml.faults.reset(method="GET", path="/jobs", times=99)
+    with pytest.raises(PlatformError, match="cannot be reached"):
+        platform.jobs(3)
+    azureml.faults.clear()
+    assert platform.find(job.name) is None
+
+
 def test_what_the_workspace_lacks_is_one_list(platform: AzureML, scripted: Callable[..., Job], dataset: Path) -> None:
     push_data(platform, "pusht-here", dataset)
     job = scripted(

@@ -33,6 +33,8 @@ CLOUDS = {
 ATTEMPTS = 6
 LONGEST_PAUSE_S = 60.0
 REPEATED = (408, 429, 500, 502, 503, 504)
+# Of `azure.ai.ml`: its own ten attempts would take eight minutes.
+RETRIES: dict[str, Any] = {"retry_total": 5, "retry_backoff_factor": 0.5, "retry_backoff_max": 30}
 # A job's own variables: there the compute's managed identity is the login.
 IN_JOB = ("AZUREML_RUN_ID", "DEFAULT_IDENTITY_CLIENT_ID")
 
@@ -149,7 +151,7 @@ class Client:
     @functools.cached_property
     def _ml(self) -> Any:
         ml = require("azure.ai.ml", "azure")
-        return ml.MLClient(self._credential, *self._where, show_progress=False, enable_telemetry=False)
+        return ml.MLClient(self._credential, *self._where, show_progress=False, enable_telemetry=False, **RETRIES)
 
     def _ask(
         self, method: str, url: str, action: str, query: Mapping[str, str] | None, body: Any = None
