@@ -208,6 +208,18 @@ def test_a_service_that_stays_broken_is_told_of(
     assert platform.find(job.name) is None
 
 
+def test_an_answer_that_never_comes_is_not_waited_for(
+    platform: AzureML, azureml: AzureMLEmulator, scripted: Callable[..., Job], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("etude.platforms.azureml.client.TIMEOUTS", {"connection_timeout": 5, "read_timeout": 0.5})
+    job = scripted("true")
+    azureml.faults.slow(600, method="GET", path=f"/jobs/{job.name}")
+    azureml.faults.slow(600, method="PUT", path=f"/jobs/{job.name}")
+    handle = platform.submit(job, platform.plan(job))
+    azureml.faults.clear()
+    assert handle in {Handle.parse(status.handle) for status in platform.jobs(5)}
+
+
 def test_what_the_workspace_lacks_is_one_list(platform: AzureML, scripted: Callable[..., Job], dataset: Path) -> None:
     push_data(platform, "pusht-here", dataset)
     job = scripted(

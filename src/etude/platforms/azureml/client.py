@@ -33,6 +33,8 @@ CLOUDS = {
 ATTEMPTS = 6
 LONGEST_PAUSE_S = 60.0
 REPEATED = (408, 429, 500, 502, 503, 504)
+# Seconds; the libraries would wait five minutes for an answer that never comes.
+TIMEOUTS: dict[str, Any] = {"connection_timeout": 15, "read_timeout": 60}
 # Of `azure.ai.ml`: its own ten attempts would take eight minutes.
 RETRIES: dict[str, Any] = {"retry_total": 5, "retry_backoff_factor": 0.5, "retry_backoff_max": 30}
 # A job's own variables: there the compute's managed identity is the login.
@@ -92,7 +94,7 @@ class Client:
         """A blob by an address that carries its permission, from byte `offset` on."""
         storage = require("azure.storage.blob", "azure")
         _quiet()
-        blob = storage.BlobClient.from_blob_url(address, retry_total=ATTEMPTS, read_timeout=60)
+        blob = storage.BlobClient.from_blob_url(address, retry_total=ATTEMPTS, **TIMEOUTS)
         with _attempting(f"read {blob.blob_name}", f"container {blob.container_name}", blob.primary_hostname):
             yield from _chunks(blob.download_blob, offset)
 
@@ -151,7 +153,9 @@ class Client:
     @functools.cached_property
     def _ml(self) -> Any:
         ml = require("azure.ai.ml", "azure")
-        return ml.MLClient(self._credential, *self._where, show_progress=False, enable_telemetry=False, **RETRIES)
+        return ml.MLClient(
+            self._credential, *self._where, show_progress=False, enable_telemetry=False, **RETRIES, **TIMEOUTS
+        )
 
     def _ask(
         self, method: str, url: str, action: str, query: Mapping[str, str] | None, body: Any = None
@@ -166,7 +170,7 @@ class Client:
                 time.sleep(_pause(attempt, last.headers if last is not None else {}))
             request = rest.HttpRequest(method, url, params=parameters, json=body)
             try:
-                last = self._pipeline(url).send_request(request)
+                last = self._pipeline(url).send_request(request, **TIMEOUTS)
                 if last.status_code not in REPEATED:
                     return self._read(last, action)
             except errors.ClientAuthenticationError as error:
@@ -213,7 +217,7 @@ class Blobs:
         _quiet()
         self._place = f"container {datastore.container} of {datastore.account}"
         self._container = storage.ContainerClient(
-            datastore.url, datastore.container, credential=credential, retry_total=ATTEMPTS, read_timeout=60
+            datastore.url, datastore.container, credential=credential, retry_total=ATTEMPTS, **TIMEOUTS
         )
 
     def listing(self, prefix: str) -> Iterator[Blob]:
