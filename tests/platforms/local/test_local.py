@@ -88,6 +88,26 @@ def test_a_supervisor_that_is_killed_takes_the_job_along_and_is_told(platform: L
     until(lambda: not Path(f"/proc/{record.pid}/cmdline").exists(), "the end of the command")
 
 
+def test_a_supervisor_that_cannot_start_is_told(
+    platform: Local, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("etude.platforms.local.platform.SUPERVISOR", "etude.platforms.local.nothing_there")
+    handle = submitted(platform, acting_job(tmp_path, ["say=x"]))
+    until(lambda: platform.status(handle).state is JobState.FAILED, "noticing")
+    assert "nothing_there" in platform.status(handle).reason
+
+
+def test_relative_paths_mean_what_they_mean_where_the_job_was_sent(
+    platform: Local, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    handle = submitted(platform, acting_job(tmp_path, ["write=made/file.txt:x"]))
+    monkeypatch.chdir("/")
+    assert finished(platform, handle).state is JobState.SUCCEEDED
+    assert (tmp_path / "here/made/file.txt").exists()
+
+
 def test_retries_end(platform: Local, tmp_path: Path) -> None:
     job = acting_job(tmp_path, ["die"], resources=Resources(retries=1))
     status = finished(platform, submitted(platform, job))

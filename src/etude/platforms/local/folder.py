@@ -49,6 +49,19 @@ class JobFolder:
         return self.root / "logs" / "std_log.txt"
 
     @property
+    def supervisor_log(self) -> Path:
+        """What the supervisor itself complained about: nothing, as a rule."""
+        return self.root / "logs" / "supervisor.txt"
+
+    def trouble(self) -> str:
+        """The last line of that."""
+        try:
+            lines = self.supervisor_log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        except FileNotFoundError:
+            return ""
+        return lines[-1] if lines else ""
+
+    @property
     def bundle(self) -> Path:
         return self.root / "bundle"
 

@@ -97,6 +97,8 @@ class Local:
             state, reason = JobState(record.state), record.reason
             if not state.is_final:
                 state, reason = JobState.FAILED, "its supervisor is gone: was this machine restarted?"
+        elif record.started is None and (trouble := folder.trouble()) and not folder.is_looked_after:
+            state, reason = JobState.FAILED, f"its supervisor could not start: {trouble}"
         return JobStatus(
             handle=str(handle),
             state=state,
@@ -164,7 +166,9 @@ class Local:
             ]
             command = ["sh", str(folder.bundle / "bootstrap.sh"), *places]
             environment = {"ETUDE_PYTHON": self._python, **job.environment}
-            write_json(scratch.root / "request.json", {**request.data, "command": command, "environment": environment})
+            # Relative paths in settings, and MLflow's database, mean what they mean where the job was sent.
+            started = {"command": command, "environment": environment, "cwd": os.getcwd()}
+            write_json(scratch.root / "request.json", {**request.data, **started})
             os.rename(scratch.root, folder.root)
         except OSError:
             shutil.rmtree(scratch.root, ignore_errors=True)
@@ -182,7 +186,7 @@ class Local:
             [sys.executable, "-m", SUPERVISOR, str(folder.root)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
-            stderr=open(folder.root / "logs" / "supervisor.txt", "ab"),  # noqa: SIM115  the child keeps it
+            stderr=open(folder.supervisor_log, "ab"),  # noqa: SIM115  the child keeps it
             start_new_session=True,
         )
         for _ in range(100):  # until it holds its lock, so that two calls in a row start one
