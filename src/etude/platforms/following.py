@@ -41,6 +41,9 @@ class LogReader:
         files = self.platform.log_files(self.handle)
         several = len(files) > 1
         for file in files:
+            if 0 < file.bytes < self.offsets.get(file.path, 0):  # a new attempt began its log anew
+                self.offsets[file.path] = 0
+                self._tails.pop(file.path, None)
             while data := self.platform.read_log(self.handle, file.path, self.offsets.get(file.path, 0)):
                 self.offsets[file.path] = self.offsets.get(file.path, 0) + len(data)
                 *lines, tail = (self._tails.pop(file.path, b"") + data).split(b"\n")

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
+__all__ = ["missing"]
+
 
 def missing(requirements: str) -> Iterator[str]:
     """Lines of the list that do not hold here."""
