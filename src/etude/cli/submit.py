@@ -63,7 +63,8 @@ def _job(options: SubmitOptions) -> Job:
     environment = _pairs("--env", flags.env)
     secrets = _pairs("--secret", flags.secret)
     after = _registration(options)
-    filled = replace(translated.command, environment=environment, secrets=secrets, after=after)
+    processes = max(1, vars(flags).get("gpus") or 1) if options.command[0] == "train" else 1
+    filled = replace(translated.command, environment=environment, secrets=secrets, after=after, processes=processes)
     bundle = write_bundle(
         filled, state_folder() / "bundles", requirements=translated.requirements, config=translated.config
     )

@@ -47,7 +47,7 @@ def test_what_it_reads_is_what_we_asked_for(make_job: MakeJob, tmp_path: Path) -
     assert loaded.inputs["policy"].type == "custom_model"
     assert loaded.inputs["dataset"].path.removeprefix("azureml:") == "pusht:3"
     assert loaded.outputs["checkpoint"].mode == "rw_mount"
-    assert loaded.distribution.process_count_per_instance == 4
+    assert loaded.distribution.process_count_per_instance == 1
     assert (loaded.resources.instance_count, loaded.resources.shm_size) == (2, "64g")
     assert loaded.limits.timeout == 90
     assert loaded.queue_settings.priority == "high"

@@ -56,7 +56,7 @@ def test_nothing_is_said_of_what_is_not_there(make_job: MakeJob) -> None:
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({"resources": {"gpus": 4}}, {"distribution": {"type": "pytorch", "process_count_per_instance": 4}}),
+        ({"resources": {"gpus": 4}}, {"distribution": None}),
         (
             {"resources": {"nodes": 2}},
             {"distribution": {"type": "pytorch", "process_count_per_instance": 1}, "resources": {"instance_count": 2}},

@@ -28,7 +28,7 @@ def missing_in_workspace(client: Client, job: Job, data: Mapping[str, Any]) -> l
     except ServiceError as error:
         return [_as_problem(error)]
     flags = {item.name: item.flag or f"input {item.name}" for item in job.inputs}
-    found = [*missing_permissions(client), *_try(_compute, client, data)]
+    found = [*missing_permissions(client), *_try(_compute, client, data, job.resources.gpus)]
     for name, value in data.get("inputs", {}).items():
         if isinstance(value, Mapping):
             flag = flags.get(name, f"input {name}")
@@ -50,7 +50,7 @@ def _as_problem(error: ServiceError) -> Problem:
     return Problem(error.message, error.hint or "")
 
 
-def _compute(client: Client, data: Mapping[str, Any]) -> Iterable[Problem]:
+def _compute(client: Client, data: Mapping[str, Any], gpus: int | None) -> Iterable[Problem]:
     name, resources = str(data.get("compute") or ""), data.get("resources", {})
     if not name or name.startswith("/"):
         return
@@ -65,7 +65,7 @@ def _compute(client: Client, data: Mapping[str, Any]) -> Iterable[Problem]:
     properties = told.get("properties") or {}
     inner = properties.get("properties") or {}
     if properties.get("computeType") == "Kubernetes":
-        yield from _instance_type(name, inner, resources, data)
+        yield from _instance_type(name, inner, resources, gpus)
     elif properties.get("computeType") == "AmlCompute":
         yield from _cluster(name, inner, resources)
     if data.get("identity", {}).get("type") == "managed" and (told.get("identity") or {}).get("type") == "None":
@@ -78,7 +78,7 @@ def _compute(client: Client, data: Mapping[str, Any]) -> Iterable[Problem]:
 
 
 def _instance_type(
-    compute: str, inner: Mapping[str, Any], resources: Mapping[str, Any], data: Mapping[str, Any]
+    compute: str, inner: Mapping[str, Any], resources: Mapping[str, Any], gpus: int | None
 ) -> Iterable[Problem]:
     types = inner.get("instanceTypes") or {}
     wanted = resources.get("instance_type") or inner.get("defaultInstanceType")
@@ -91,9 +91,8 @@ def _instance_type(
         return
     limits = ((types[wanted] or {}).get("resources") or {}).get("limits") or {}
     has = next((value for name, value in limits.items() if name.endswith("/gpu")), None)
-    wants = data.get("distribution", {}).get("process_count_per_instance")
-    if isinstance(wants, int) and str(has).isdigit() and wants > int(str(has)) > 0:
-        yield Problem(f"--gpus={wants}: instance type {wanted} has {has}", f"--gpus={has}, or --nodes for more")
+    if gpus and str(has).isdigit() and gpus > int(str(has)) > 0:
+        yield Problem(f"--gpus={gpus}: instance type {wanted} has {has}", f"--gpus={has}, or --nodes for more")
 
 
 def _cluster(compute: str, inner: Mapping[str, Any], resources: Mapping[str, Any]) -> Iterable[Problem]:

@@ -109,11 +109,11 @@ def _environment(job: Job) -> str | dict[str, str]:
 
 
 def _distribution(job: Job) -> dict[str, Any] | None:
-    """A process a GPU; Azure ML starts them all and tells each its rank and where the first one is."""
-    processes = job.resources.gpus or 1
-    if processes == 1 and job.resources.nodes == 1:
-        return None
-    return {"type": "pytorch", "process_count_per_instance": processes}
+    """One start on each machine, told where the first one is: torchrun, inside, starts a process for each GPU.
+
+    Azure ML could start all of them, but then each would make its own environment and keep the same outputs.
+    """
+    return None if job.resources.nodes == 1 else {"type": "pytorch", "process_count_per_instance": 1}
 
 
 def _resources(job: Job) -> dict[str, Any]:

@@ -43,6 +43,7 @@ class BundledCommand:
         environment: variables that are no secrets.
         secrets: variable to reference.
         module: what `python -m` runs with the command.
+        processes: of the command on each machine, one a GPU; more than one are started by torchrun.
         after: commands that follow when the first has succeeded, `models register` for example.
     """
 
@@ -54,6 +55,7 @@ class BundledCommand:
     environment: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict)
     module: str = "etude.cli"
+    processes: int = 1
     after: tuple[tuple[str, ...], ...] = ()
 
     @classmethod

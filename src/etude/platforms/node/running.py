@@ -15,6 +15,7 @@ from pathlib import Path
 
 from etude.errors import EtudeError, PlatformError
 from etude.platforms.bundle.folder import BundledCommand
+from etude.platforms.node.machines import Machine
 from etude.platforms.node.mirror import Mirror, keeps_renames, restore, write_manifest
 from etude.platforms.node.placeholders import filled
 from etude.secrets import resolve_all
@@ -51,6 +52,7 @@ class _Node:
         self, command: BundledCommand, bundle: Path, inputs: Mapping[str, Path], outputs: Mapping[str, Path]
     ) -> None:
         self._command, self._bundle, self._inputs, self._outputs = command, bundle, inputs, outputs
+        self._machine = Machine.of(os.environ)
         self._child: subprocess.Popen[bytes] | None = None
         self._asked_to_stop = False
 
@@ -64,15 +66,9 @@ class _Node:
             mirrors: list[Mirror] = []
             folders = {}
             for name, kept in self._outputs.items():
-                kept.mkdir(parents=True, exist_ok=True)
-                if keeps_renames(kept):
-                    folders[name] = kept
-                    continue
-                folders[name] = scratch / name
-                folders[name].mkdir()
-                if count := restore(kept, folders[name]):
-                    _tell(f"{count} files of an earlier attempt are back in output {name}")
-                mirrors.append(stack.enter_context(Mirror(folders[name], kept, tell=_tell)))
+                folders[name] = self._output_folder(name, kept, scratch)
+                if folders[name] != kept and self._machine.is_first:
+                    mirrors.append(stack.enter_context(Mirror(folders[name], kept, tell=_tell)))
             code = self._all_commands(folders, environment)
             kept_all = [mirror.finish() for mirror in mirrors]
             for name, kept in self._outputs.items():
@@ -83,6 +79,17 @@ class _Node:
             return code or PlatformError.exit_code
         return code
 
+    def _output_folder(self, name: str, kept: Path, scratch: Path) -> Path:
+        """Where the command writes: the place itself on a disk, else a folder here with what is there already."""
+        kept.mkdir(parents=True, exist_ok=True)
+        if self._machine.is_first and keeps_renames(kept):
+            return kept
+        folder = scratch / name
+        folder.mkdir()
+        if count := restore(kept, folder):
+            _tell(f"{count} files of an earlier attempt are back in output {name}")
+        return folder
+
     def _all_commands(self, folders: Mapping[str, Path], environment: Mapping[str, str]) -> int:
         first = self._command.command
         if self._command.resume and self._was_started(folders):
@@ -91,9 +98,12 @@ class _Node:
         else:
             for folder in folders.values():  # what a killed attempt left is of no use, and would be in the way
                 _clear(folder)
-        for command in (first, *self._command.after):
+        machine, module = self._machine, self._command.module
+        launcher = machine.launcher(module, self._command.processes)
+        for command in (first, *(self._command.after if machine.is_first else ())):
             arguments = filled(command, self._bundle, self._inputs, folders)
-            code = self._call([sys.executable, "-u", "-m", self._command.module, *arguments], environment)
+            code = self._call([*launcher, *arguments], machine.environment(environment))
+            launcher = Machine().launcher(module, 1)  # what follows is no training
             if code != 0:
                 return code
         return 0
