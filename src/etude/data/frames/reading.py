@@ -25,7 +25,7 @@ from etude.errors import DatasetError, StorageError
 
 __all__ = ["StoredFrames"]
 
-THREAD_BYTES = 2**18
+THREAD_BYTES = 2**20
 """A thread takes at least this much: for less, waking it costs more than it saves."""
 MOST_AT_ONCE = 512
 """Frames in one call of the kernel, which takes 1,024 buffers at most."""
