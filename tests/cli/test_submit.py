@@ -157,3 +157,25 @@ def test_options_among_the_flags_of_the_command(capsys: pytest.CaptureFixture[st
     assert "compute: k8s" in text
     assert "timeout: 60" in text
     assert "instance_type: gpu" in text
+
+
+@pytest.mark.parametrize("platform", ["local", "azureml"])
+def test_a_dry_run_loads_nothing_heavy(platform: str, tmp_path: Path) -> None:
+    """Submitting works from the base install: no torch, no LeRobot, and for a dry run no SDK either."""
+    program = (
+        "import sys; from etude.cli import main\n"
+        f"code = main(['submit', '{platform}', '--dry-run', 'train', '-d', 'lerobot/pusht'])\n"
+        "heavy = {'torch', 'lerobot', 'numpy', 'pandas', 'azure', 'mlflow', 'wandb'}\n"
+        "loaded = heavy & {name.split('.')[0] for name in sys.modules}\n"
+        "sys.exit(code or ', '.join(sorted(loaded)))"
+    )
+    workspace = {"AZURE_SUBSCRIPTION_ID": "s", "AZURE_RESOURCE_GROUP": "g", "AZUREML_WORKSPACE_NAME": "w"}
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, **workspace, "AZUREML_COMPUTE": "c"},
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 from pathlib import Path
 
 import pytest
 
-from etude.doctor import Status, examine, hardware, machine, probe, software, tokens
+from etude.doctor import Status, examine, hardware, machine, probe, software, tokens, workspace
 from etude.doctor.probe import Probe, run_probe
 
 VARIABLES = (
@@ -238,3 +239,24 @@ def test_examine_looks_at_everything_once(monkeypatch: pytest.MonkeyPatch) -> No
         "mlflow",
         "ffmpeg",
     } <= set(names)
+
+
+def test_where_jobs_would_go_and_which_place_says_so(
+    bare_machine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("AZURE_SUBSCRIPTION_ID", "AZURE_RESOURCE_GROUP", "AZUREML_WORKSPACE_NAME", "AZUREML_COMPUTE"):
+        monkeypatch.delenv(name, raising=False)
+    (absent,) = workspace.check_workspace()
+    assert absent.status is Status.OK
+    assert "AZUREML_WORKSPACE_NAME" in str(absent.fix)
+    monkeypatch.setenv("AZURE_RESOURCE_GROUP", "robots")
+    (tmp_path / "terraform").mkdir()
+    outputs = {"azureml_workspace_name": {"value": "arms", "sensitive": False, "type": "string"}}
+    (tmp_path / "terraform" / "terraform.tfstate").write_text(json.dumps({"version": 4, "outputs": outputs}))
+    findings = by_name(workspace.check_workspace())
+    assert findings["azure resource group"].found == "robots, from environment AZURE_RESOURCE_GROUP"
+    assert findings["azure ml workspace"].details["value"] == "arms"
+    assert "Terraform" in findings["azure ml workspace"].found
+    assert findings["azure compute"].found == "not known"
+    assert "--compute" in str(findings["azure compute"].fix)

@@ -9,6 +9,7 @@ from etude.doctor.hardware import check_decoders, check_gpu, check_rendering
 from etude.doctor.machine import check_disk, check_memory_and_cores
 from etude.doctor.software import check_extras, check_ffmpeg, check_mlflow, check_python, check_versions
 from etude.doctor.tokens import check_tokens
+from etude.doctor.workspace import check_workspace
 
 __all__ = ["examine"]
 
@@ -23,6 +24,7 @@ def examine() -> Iterator[Finding]:
     yield check_mlflow()
     yield check_ffmpeg()
     yield from check_tokens()
+    yield from check_workspace()
     yield check_decoders()
     yield check_rendering()
     yield check_gpu()
