@@ -9,6 +9,7 @@ import yaml
 
 from etude.errors import EtudeError, UsageError
 from etude.platforms.commands import translate
+from etude.platforms.needs import missing_secrets
 from etude.platforms.node.placeholders import filled, names_in
 
 
@@ -104,3 +105,27 @@ def test_placeholders() -> None:
     assert filled(command, Path("/b"), *places) == ["train", "--a=/d", "--b=/o/x", "/b/c", "{other}", "{input}"]
     with pytest.raises(EtudeError, match="not defined"):
         filled(("{output:nope}",), Path("/b"), *places)
+
+
+@pytest.mark.parametrize(
+    ("flags", "needed"),
+    [
+        (["--policy.type=act"], set()),
+        (["--policy.type=pi0fast"], {"HF_TOKEN"}),
+        (["--policy.type=pi0_fast", "--policy.text_tokenizer_name=DIR"], set()),
+        (["--wandb-enable", "true"], {"WANDB_API_KEY"}),
+        (["--wandb.enable=true", "--wandb.mode=offline"], set()),
+        (["--policy.type=pi0", "--wandb-enable=true"], {"HF_TOKEN", "WANDB_API_KEY"}),
+    ],
+)
+def test_secrets_that_will_be_asked_for(flags: list[str], needed: set[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    made = translate(["train", "-d", "a/b", *flags])
+    assert set(made.needs) == needed
+    problems = missing_secrets(made.needs, {}, platform="azureml")
+    assert len(problems) == len(needed)
+    assert all("etude secrets set" in problem.fix and "keyvault://" in problem.fix for problem in problems)
+    given = dict.fromkeys(needed, "keyvault://v/n")
+    assert missing_secrets(made.needs, given, platform="azureml") == []
+    for variable in needed:
+        monkeypatch.setenv(variable, "x")
+    assert missing_secrets(made.needs, {}, platform="local") == []

@@ -11,9 +11,10 @@ from etude.cli.pasteable import command_line
 from etude.cli.submit_arguments import EXAMPLES, SubmitOptions, read_submit
 from etude.errors import UsageError
 from etude.platforms.bundle.folder import write_bundle
-from etude.platforms.commands import COMMANDS, translate
+from etude.platforms.commands import COMMANDS, Translated, translate
 from etude.platforms.job import Job, Resources
 from etude.platforms.ledger import Ledger, unique_name
+from etude.platforms.needs import missing_secrets
 from etude.platforms.opening import PLATFORMS, open_platform
 from etude.platforms.places import state_folder
 from etude.platforms.problems import Problem, RefusedJobError
@@ -33,8 +34,9 @@ def main(argv: Sequence[str]) -> int:
         return 0
     options = read_submit(argv, tuple(COMMANDS))
     platform = open_platform(options.platform, _place(options))
-    job = _job(options)
-    problems = platform.check(job)
+    translated = translate(options.command)
+    job = _job(options, translated)
+    problems = [*missing_secrets(translated.needs, job.secrets, platform=options.platform), *platform.check(job)]
     if problems:
         raise RefusedJobError(problems)
     request = platform.plan(job)
@@ -51,14 +53,13 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
-def _job(options: SubmitOptions) -> Job:
+def _job(options: SubmitOptions, translated: Translated) -> Job:
     """The job as plain data.
 
     Raises:
         UsageError: a flag of the command is refused here already.
     """
     flags = options.flags
-    translated = translate(options.command)
     title = flags.title or translated.title
     environment = _pairs("--env", flags.env)
     secrets = _pairs("--secret", flags.secret)

@@ -8,8 +8,8 @@ the job.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from etude.config.arguments import Argument, read_arguments
@@ -19,6 +19,7 @@ from etude.config.resolution import resolve
 from etude.errors import UsageError, nearest
 from etude.platforms.bundle.folder import BundledCommand
 from etude.platforms.job import Input
+from etude.platforms.needs import needs_of_training
 
 __all__ = ["COMMANDS", "Translated", "translate"]
 
@@ -35,6 +36,7 @@ class Translated:
         config: text of the config file that goes along; None without one.
         title: what the job is called unless the user says otherwise.
         requirements: the list of libraries that the command needs.
+        needs: secrets that it will ask for: environment variable to why.
     """
 
     command: BundledCommand
@@ -42,6 +44,7 @@ class Translated:
     config: str | None
     title: str
     requirements: str = "imitation"
+    needs: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -117,7 +120,8 @@ def _train(argv: Sequence[str]) -> Translated:
         inputs=tuple(item.name for item in inputs),
         outputs=("checkpoint",),
     )
-    return Translated(command, tuple(inputs), dump_yaml(config.values) if config else None, title)
+    text = dump_yaml(config.values) if config else None
+    return Translated(command, tuple(inputs), text, title, needs=needs_of_training(resolved))
 
 
 def _evaluate(argv: Sequence[str]) -> Translated:
